@@ -1,0 +1,47 @@
+"""Time. Two kinds, never mixed.
+
+*Business time* (`Clock.now`) is real time plus an offset that the sandbox can move; states, dates in bodies, expiry and
+retries use it. *Real time* (`real_now`) is for headers we sign and for checking other people's timestamps: otherwise
+moving the sandbox clock would make every honest client stale (decision D-11).
+"""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+WIB = timezone(timedelta(hours=7), "WIB")
+
+
+def real_now() -> datetime:
+    """The machine's time, aware, UTC."""
+    return datetime.now(UTC)
+
+
+def to_ms(moment: datetime) -> int:
+    """Milliseconds since 1970, as stored. The moment must be aware."""
+    assert moment.tzinfo is not None, moment
+    whole = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return whole // timedelta(milliseconds=1)
+
+
+def from_ms(ms: int) -> datetime:
+    """The aware UTC moment of a stored number."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
+
+
+def iso_z(moment: datetime) -> str:
+    """`2026-01-02T03:05:00Z`: UTC, seconds, as the non-SNAP API writes time."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Clock:
+    """Business time. `offset` is kept in the database and refreshed by whoever reads it from there.
+
+    Production never moves it, so a `Clock()` there is real time.
+    """
+
+    def __init__(self) -> None:
+        self.offset = timedelta(0)
+
+    def now(self) -> datetime:
+        """Aware UTC business time, whole milliseconds (so that a stored time reads back equal)."""
+        moment = datetime.now(UTC) + self.offset
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -1,0 +1,46 @@
+"""What the domain may refuse, and nothing about how a protocol words it."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something was turned down. Each protocol owns one table from Reason to its code and wording."""
+
+    FIELD_MISSING = "a mandatory field is missing"
+    FIELD_INVALID = "a field has an invalid format"
+    LINE_ITEMS_DO_NOT_ADD_UP = "the line items do not add up to the amount"
+    INVOICE_ALREADY_USED = "the invoice number was used before"
+    INVOICE_ALREADY_PAID = "the invoice number was paid before"
+    REQUEST_IN_PROGRESS = "the same request is still running"
+    CHANNEL_NOT_ENABLED = "the merchant has not this channel"
+    ORDER_NOT_FOUND = "no such order"
+    PAYMENT_MOVED_ON = "the payment is no longer in a state that allows this"
+    MERCHANT_NOT_FOUND = "no such merchant"
+    MERCHANT_EXISTS = "a merchant with this client id exists already"
+    ACCOUNT_NOT_FOUND = "no such wallet account"
+    ACCOUNT_EXISTS = "an account with this phone number exists already"
+    ACCOUNT_LOCKED = "the account is locked"
+    ACCOUNT_CLOSED = "the account is closed"
+    ACCOUNT_LEVEL_TOO_LOW = "the account is not upgraded"
+    BALANCE_TOO_SMALL = "the balance is not enough"
+    BALANCE_LIMIT_EXCEEDED = "the account would hold more than its level allows"
+    MONTHLY_LIMIT_EXCEEDED = "the account would receive more in a month than its level allows"
+    NOTIFICATION_NOT_FOUND = "no such notification"
+    CLOCK_NOT_MOVABLE = "the clock can be moved in the sandbox only"
+
+
+class Refused(Exception):
+    """Understood and turned down. Nothing was written: raising rolls back.
+
+    facts  what a person needs to understand it, e.g. field="order.amount"
+    """
+
+    def __init__(self, reason: Reason, **facts: object) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.facts = facts
+
+    def __str__(self) -> str:
+        if not self.facts:
+            return self.reason.value
+        return f"{self.reason.value} ({', '.join(f'{name} {value}' for name, value in self.facts.items())})"

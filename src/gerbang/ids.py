@@ -1,0 +1,30 @@
+"""Identifiers that sort by time and cannot be guessed, so that new rows land at the end of an index."""
+
+import secrets
+import string
+import time
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+# Shop plugins HTML-decode what is pasted into them: secrets hold letters and digits only.
+_PLAIN = string.ascii_letters + string.digits
+
+
+def new_id(prefix: str) -> str:
+    """`pay_` + 26 characters (a ULID): 48 bits of real time in ms, 80 random bits from the system."""
+    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    return prefix + "_" + "".join([_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5)])
+
+
+def new_secret_key() -> str:
+    """A merchant's secret key in DOKU's written form, about 119 random bits."""
+    return "SK-" + "".join(secrets.choice(_PLAIN) for _ in range(20))
+
+
+def new_client_id() -> str:
+    """A merchant's client id in DOKU's written form."""
+    return f"BRN-{secrets.randbelow(10_000):04d}-{time.time_ns() // 1_000_000}"
+
+
+def new_digits(count: int) -> str:
+    """`count` random decimal digits, the first not 0."""
+    return str(secrets.randbelow(9) + 1) + "".join(secrets.choice(string.digits) for _ in range(count - 1))

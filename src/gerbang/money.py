@@ -1,0 +1,56 @@
+"""Whole rupiah inside, one parser and one formatter for each written form.
+
+No float appears here or anywhere else on the way of money: JSON numbers with a fraction are read as
+`Decimal` and refused unless the fraction is zero.
+"""
+
+from decimal import Decimal, InvalidOperation
+from typing import NewType
+
+Rupiah = NewType("Rupiah", int)
+
+_MAX_DIGITS = 16  # the widest amount any document allows (Indodana); narrower limits sit in the wire structs
+
+
+class NotMoney(ValueError):
+    """The text or number is not an amount of whole rupiah."""
+
+
+def parse_amount(sent: object) -> Rupiah:
+    """Read an amount of the non-SNAP API: a JSON integer, or a numeric string that some clients send.
+
+    Accepts 10000, "10000", "10000.00" and 10000.00 (as Decimal). Sen other than 00 are refused, not rounded.
+    Raises NotMoney. Source: real clients (WooCommerce plugin and Java library send strings).
+    """
+    if isinstance(sent, bool) or not isinstance(sent, int | str | Decimal):
+        raise NotMoney(sent)
+    if isinstance(sent, int):
+        return _checked(sent)
+    if isinstance(sent, str):
+        text = sent.strip()
+        if not text or len(text) > 32 or not set(text) <= set("0123456789.-"):
+            raise NotMoney(sent)
+        try:
+            sent = Decimal(text)
+        except InvalidOperation:
+            raise NotMoney(sent) from None
+    if not sent.is_finite() or sent.adjusted() > _MAX_DIGITS or sent != sent.to_integral_value():
+        raise NotMoney(sent)
+    return _checked(int(sent))
+
+
+def _checked(amount: int) -> Rupiah:
+    if abs(amount) >= 10**_MAX_DIGITS:
+        raise NotMoney(amount)
+    return Rupiah(amount)
+
+
+def dotted(amount: int) -> str:
+    """1000000 → "1.000.000": Indonesian grouping, used in both languages."""
+    return f"{abs(amount):,}".replace(",", ".")
+
+
+def format_rupiah(amount: int) -> str:
+    """The one way people see money: `Rp`, a no-break space, digits with dots; minus is U+2212 before Rp."""
+    sign = "\u2212" if amount < 0 else ""
+    return f"{sign}Rp\u00a0{dotted(amount)}"
