@@ -1,0 +1,10 @@
+"""Durable storage: the only code that knows SQLite from PostgreSQL.
+
+Everyone else sees `Database` (run a function in a transaction) and `Tx` (run SQL with `:named` parameters in the subset
+that both engines speak). See decision 0001.
+"""
+
+from gerbang.storage.database import Database, Params, Retry, Row, StorageBusy, Tx
+from gerbang.storage.opening import open_database
+
+__all__ = ["Database", "Params", "Retry", "Row", "StorageBusy", "Tx", "open_database"]

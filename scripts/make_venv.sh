@@ -1,0 +1,64 @@
+#!/bin/sh
+# Make a virtual environment: sh scripts/make_venv.sh DIR
+# PYTHON names the interpreter; otherwise the newest one we test with is looked for, then whatever python3 is.
+set -eu
+
+dir=${1:?usage: make_venv.sh DIR}
+
+say() { printf '%s\n' "$*" >&2; }
+
+# Run it rather than look for it: a version manager's shim can be on the PATH without a Python behind it.
+new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+
+find_python() {
+    for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3}; do
+        if new_enough "$candidate"; then
+            command -v "$candidate"
+            return 0
+        fi
+    done
+    return 1
+}
+
+make_venv() { "$python" -m venv --clear "$dir" >/dev/null 2>&1 && "$dir/bin/python" -m pip --version >/dev/null 2>&1; }
+
+if ! python=$(find_python); then
+    if [ -n "${PYTHON:-}" ]; then
+        say "PYTHON=$PYTHON does not run or is older than Python 3.11, which Gerbang needs."
+    else
+        say "Gerbang needs Python 3.11 or newer; none of python3.13, python3.12, python3.11, python3 is."
+        say "Install one (Debian: apt install python3 python3-venv; macOS: brew install python@3.13),"
+        say "or say where it is: PYTHON=/path/to/python3 make ..."
+    fi
+    exit 1
+fi
+
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+say "Making $dir with Python $version ($python) ..."
+
+# Half an environment would look like a whole one to make.
+trap 'status=$?; [ "$status" -eq 0 ] || rm -rf "$dir"; exit "$status"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+make_venv && exit 0
+
+# Debian and Ubuntu keep the venv module's pip in a package of its own.
+if ! "$python" -c 'import ensurepip' >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1; then
+    if [ "$(id -u)" -eq 0 ]; then
+        say "Installing python$version-venv with apt-get ..."
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -qq </dev/null >&2 || true
+        apt-get install -y -qq "python$version-venv" </dev/null >&2 ||
+            apt-get install -y -qq python3-venv </dev/null >&2 || true
+        make_venv && exit 0
+    else
+        say "This Python cannot make virtual environments yet. Run this, then make again:"
+        say "    sudo apt-get install python$version-venv"
+        exit 1
+    fi
+fi
+
+say "$python -m venv $dir failed:"
+"$python" -m venv --clear "$dir" >&2 || true
+exit 1

@@ -1,0 +1,166 @@
+"""The only place where parts are wired: settings and rooms in, one ASGI application and its background work out."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
+
+from gerbang.channel import Channel, all_channels
+from gerbang.clock import Clock
+from gerbang.merchants import MerchantDirectory
+from gerbang.notifications.delivery import Deliverer
+from gerbang.protocols.nonsnap.notification import prepare
+from gerbang.protocols.nonsnap.service import NonSnap
+from gerbang.protocols.nonsnap.status import check_status_endpoint
+from gerbang.sandbox.seed import demo_pin_hash, is_seeded, seed
+from gerbang.sandbox.time import read_offset
+from gerbang.settings import Settings
+from gerbang.storage import Database, open_database
+from gerbang.wallet import PinHasher, WalletLimits
+from gerbang.web.asgi import ApiTable, Edge
+from gerbang.web.assets import Assets
+from gerbang.web.info import info_pages
+from gerbang.web.pages import Pages
+from gerbang.web.wiring import Wiring
+from gerbang.worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """One running gateway: everything made from one `Settings`, nothing global.
+
+    asgi           the application to serve; its lifespan starts and stops the background work
+    demo_base_url  when given, the demo shop is mounted at /demo and told its own address
+    """
+
+    def __init__(self, settings: Settings, *, demo_base_url: str | None = None, background: bool = True) -> None:
+        self.settings = settings
+        self.clock = Clock()
+        self.database: Database = open_database(settings.data, connections=settings.database_connections)
+        self.channels: Mapping[str, Channel] = all_channels()
+        self.pin_hasher = PinHasher(settings.key("pin"))
+        self.limits = limits_of(settings)
+        self.directory = MerchantDirectory(self.database)
+        self.deliverer = Deliverer(self.database, self.clock, settings, prepare)
+        self.worker = Worker(self.database, self.clock, settings, self.channels, self.deliverer)
+        self._demo_base_url = demo_base_url
+        self._background = background
+        try:
+            self.prepare_data()
+            self.api = self._api()
+            self.asgi: ASGIApp = Edge(self.api, self._pages(), max_body_bytes=settings.max_body_bytes)
+        except BaseException:
+            self.database.close()
+            raise
+
+    def prepare_data(self) -> None:
+        """Sandbox: take over the clock, and write the demo data once."""
+        if not self.settings.is_sandbox:
+            return
+        self.clock.offset = self.database.read_now(read_offset)
+        if not self.database.read_now(is_seeded):
+            pin_hash = demo_pin_hash(self.pin_hasher)
+            url = self.demo_notification_url
+            self.database.transact_now(lambda tx: seed(tx, pin_hash=pin_hash, notification_url=url, now=self.clock.now()))
+
+    @property
+    def demo_notification_url(self) -> str | None:
+        """Where the demo merchant is notified: at the demo shop when there is one."""
+        return f"{self._demo_base_url}/demo/notifications" if self._demo_base_url else None
+
+    def _api(self) -> ApiTable:
+        nonsnap = NonSnap(self.database, self.directory, self.clock, self.settings)
+        table = ApiTable()
+        for channel in self.channels.values():
+            for endpoint in channel.endpoints:
+                table.add(nonsnap, endpoint)
+        table.add(nonsnap, check_status_endpoint(self.channels))
+        return table
+
+    def _pages(self) -> ASGIApp:
+        assets = Assets()
+        wiring = Wiring(
+            database=self.database,
+            clock=self.clock,
+            settings=self.settings,
+            channels=self.channels,
+            pin_hasher=self.pin_hasher,
+            limits=self.limits,
+            pages=Pages(assets, sandbox=self.settings.is_sandbox),
+        )
+        routes: list[BaseRoute] = [
+            Route("/assets/{path:path}", assets.serve),
+            Route("/healthz", _alive),
+            *info_pages(wiring),
+        ]
+        for channel in self.channels.values():
+            if channel.pages is not None:
+                routes += channel.pages(wiring)
+        if self.settings.is_sandbox:
+            from gerbang.sandbox.api import control_api
+
+            routes += control_api(self)
+        if self._demo_base_url is not None:
+            from gerbang.demo import demo_shop
+            from gerbang.sandbox.seed import DEMO_CLIENT_ID
+            from gerbang.settings import SANDBOX_SECRET_KEY
+
+            shop = demo_shop(
+                gateway_url=self._demo_base_url,
+                public_url=f"{self._demo_base_url}/demo",
+                client_id=DEMO_CLIENT_ID,
+                secret_key=SANDBOX_SECRET_KEY,
+            )
+            routes.append(Mount("/demo", app=shop))
+        routes.append(Route("/{path:path}", _no_such_path, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]))
+        return Starlette(routes=routes, lifespan=self._lifespan)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        tasks = []
+        if self._background:
+            tasks = [asyncio.create_task(self.worker.run()), asyncio.create_task(_warm_up())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.database.close()
+
+
+def limits_of(settings: Settings) -> WalletLimits:
+    """The wallet's limits as set."""
+    return WalletLimits(
+        basic_balance=settings.wallet_basic_balance_limit,
+        basic_monthly=settings.wallet_basic_monthly_limit,
+        premium_balance=settings.wallet_premium_balance_limit,
+        premium_monthly=settings.wallet_premium_monthly_limit,
+    )
+
+
+async def _warm_up() -> None:
+    """Import what the first page and the first notification need, after the first answer could already be given."""
+    await asyncio.sleep(0.5)
+    for module in ("jinja2", "aiohttp", "multipart"):
+        await asyncio.to_thread(__import__, module)
+
+
+async def _alive(_request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _no_such_path(request: Request) -> Response:
+    # The start of the text was observed at DOKU.
+    return JSONResponse({"message": f"No static resource {request.url.path.lstrip('/')}"}, status_code=404)

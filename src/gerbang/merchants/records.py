@@ -1,0 +1,153 @@
+"""The merchant record and what may be done to it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import msgspec
+
+from gerbang.clock import from_ms, to_ms
+from gerbang.errors import Reason, Refused
+from gerbang.ids import new_client_id, new_secret_key
+from gerbang.storage import Row, Tx
+
+
+class MerchantOptions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a merchant may have otherwise than the installation's settings. None means: as the settings say."""
+
+    strict_request_id: bool | None = None
+    strict_override_path: bool | None = None
+    notify_expired: bool = False
+    frame_ancestors: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Merchant:
+    """A merchant. `client_id` is its identity everywhere; `secret_key` is kept readable because HMAC needs it."""
+
+    client_id: str
+    name: str
+    secret_key: str
+    notification_url: str | None
+    snap_public_key: str | None
+    options: MerchantOptions
+    created_at: datetime
+
+
+def create(
+    tx: Tx,
+    *,
+    name: str,
+    now: datetime,
+    client_id: str | None = None,
+    secret_key: str | None = None,
+    notification_url: str | None = None,
+    snap_public_key: str | None = None,
+) -> Merchant:
+    """Register a merchant. Present credentials may be given, so that an application's `.env` works unchanged.
+
+    Raises Refused: FIELD_MISSING (empty name), FIELD_INVALID (notification_url, client_id, secret_key), MERCHANT_EXISTS.
+    """
+    if not name.strip():
+        raise Refused(Reason.FIELD_MISSING, field="name")
+    for field, value, longest in (("client_id", client_id, 64), ("secret_key", secret_key, 256)):
+        # Both travel in headers or sign them, so they are printable ASCII without blanks.
+        if value is not None and not (0 < len(value) <= longest and value.isascii() and value.isprintable() and " " not in value):
+            raise Refused(Reason.FIELD_INVALID, field=field)
+    check_url("notification_url", notification_url)
+    row = {
+        "client_id": client_id or new_client_id(),
+        "name": name.strip(),
+        "secret_key": secret_key or new_secret_key(),
+        "notification_url": notification_url,
+        "snap_public_key": snap_public_key,
+        "options": "{}",
+        "created_at": to_ms(now),
+    }
+    inserted = tx.execute(
+        "insert into merchant (client_id, name, secret_key, notification_url, snap_public_key, options, created_at)"
+        " values (:client_id, :name, :secret_key, :notification_url, :snap_public_key, :options, :created_at)"
+        " on conflict do nothing",
+        row,
+    )
+    if inserted != 1:
+        raise Refused(Reason.MERCHANT_EXISTS, client_id=row["client_id"])
+    return _merchant(row)
+
+
+def check_url(field: str, url: str | None) -> None:
+    """Raise Refused(FIELD_INVALID) unless the URL is absent or absolute http(s)."""
+    if url is not None and not is_absolute_url(url):
+        raise Refused(Reason.FIELD_INVALID, field=field)
+
+
+def is_absolute_url(url: str) -> bool:
+    """Whether this is an absolute http or https URL that can be called."""
+    if not url.isprintable() or any(char in url for char in ' <>"\\'):
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme.lower() in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def find(tx: Tx, client_id: str) -> Merchant | None:
+    """The merchant, or None."""
+    row = tx.one("select * from merchant where client_id = :client_id", {"client_id": client_id})
+    return None if row is None else _merchant(row)
+
+
+def get(tx: Tx, client_id: str) -> Merchant:
+    """The merchant; raises Refused(MERCHANT_NOT_FOUND)."""
+    merchant = find(tx, client_id)
+    if merchant is None:
+        raise Refused(Reason.MERCHANT_NOT_FOUND, client_id=client_id)
+    return merchant
+
+
+def list_all(tx: Tx) -> list[Merchant]:
+    """Every merchant, oldest first."""
+    return [_merchant(row) for row in tx.all("select * from merchant order by created_at, client_id")]
+
+
+def update(
+    tx: Tx,
+    client_id: str,
+    *,
+    name: str | None = None,
+    secret_key: str | None = None,
+    notification_url: str | None = None,
+    snap_public_key: str | None = None,
+    options: MerchantOptions | None = None,
+) -> Merchant:
+    """Change what is given; an empty `notification_url` removes it. Raises Refused(MERCHANT_NOT_FOUND, FIELD_INVALID)."""
+    old = get(tx, client_id)
+    if notification_url:
+        check_url("notification_url", notification_url)
+    row = {
+        "client_id": client_id,
+        "name": name or old.name,
+        "secret_key": secret_key or old.secret_key,
+        "notification_url": old.notification_url if notification_url is None else notification_url or None,
+        "snap_public_key": snap_public_key or old.snap_public_key,
+        "options": msgspec.json.encode(options or old.options).decode(),
+    }
+    tx.execute(
+        "update merchant set name = :name, secret_key = :secret_key, notification_url = :notification_url,"
+        " snap_public_key = :snap_public_key, options = :options where client_id = :client_id",
+        row,
+    )
+    return get(tx, client_id)
+
+
+def _merchant(row: "Row | dict[str, object]") -> Merchant:
+    return Merchant(
+        client_id=str(row["client_id"]),
+        name=str(row["name"]),
+        secret_key=str(row["secret_key"]),
+        notification_url=row["notification_url"],  # type: ignore[arg-type]
+        snap_public_key=row["snap_public_key"],  # type: ignore[arg-type]
+        options=msgspec.json.decode(str(row["options"]), type=MerchantOptions),
+        created_at=from_ms(row["created_at"]),  # type: ignore[arg-type]
+    )

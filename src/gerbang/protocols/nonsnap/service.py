@@ -1,0 +1,188 @@
+"""Serving the non-SNAP API: check, decode, act in one transaction, answer signed.
+
+The way of a request: headers → timestamp → client → signature → (one transaction: look for a first answer, decode, act,
+keep the answer) → sign. Nothing is written for a request that is refused.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import msgspec
+
+from gerbang.clock import Clock, iso_z, real_now
+from gerbang.endpoint import Call, Endpoint, HttpReply, HttpRequest
+from gerbang.errors import Refused
+from gerbang.merchants import Merchant, MerchantDirectory
+from gerbang.protocols.nonsnap import errors
+from gerbang.protocols.nonsnap.decode import decode, read_object
+from gerbang.protocols.nonsnap.errors import Rejected, answer_to, body_of
+from gerbang.protocols.nonsnap.headers import check_timestamp, is_genuine, read_headers
+from gerbang.protocols.nonsnap.replies import ReplyKey, first_reply, keep_reply, reply_key, request_id_was_used
+from gerbang.protocols.nonsnap.signature import sign, string_to_sign, targets_of
+from gerbang.settings import Settings
+from gerbang.storage import Database, Retry, StorageBusy, Tx
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    status: int
+    body: bytes
+
+
+class NonSnap:
+    """The guard of every Client-Id style endpoint."""
+
+    def __init__(self, database: Database, directory: MerchantDirectory, clock: Clock, settings: Settings) -> None:
+        self._database = database
+        self._directory = directory
+        self._clock = clock
+        self._settings = settings
+
+    async def handle(self, endpoint: Endpoint, request: HttpRequest, path_value: str) -> HttpReply:
+        """Answer one request. Never raises: whatever goes wrong inside answers as an internal error and is logged."""
+        merchant: Merchant | None = None
+        try:
+            merchant = await self._authenticate(endpoint, request)
+            outcome = await self._run(endpoint, request, merchant, path_value)
+        except Rejected as rejected:
+            outcome = _Outcome(rejected.answer.status, body_of(rejected.answer, rejected.facts))
+            # A wrong signature is answered signed too, when the client is known: it can at least check ours.
+            merchant = merchant or await self._known_client(request)
+        except Refused as refused:
+            answer = answer_to(refused)
+            if answer is errors.INTERNAL:
+                log.error("a refusal has no answer in this protocol: %s", refused)
+            outcome = _Outcome(answer.status, body_of(answer, refused.facts))
+        except StorageBusy as busy:
+            log.warning("%s %s: storage busy: %s", request.method, request.raw_path, busy)
+            outcome = _Outcome(errors.BUSY.status, body_of(errors.BUSY, {}))
+        except Exception:
+            log.exception("%s %s request %s", request.method, request.raw_path, request.headers.get("request-id"))
+            outcome = _Outcome(errors.INTERNAL.status, body_of(errors.INTERNAL, {}))
+        return signed_reply(request, merchant, outcome.status, outcome.body)
+
+    async def _known_client(self, request: HttpRequest) -> Merchant | None:
+        client_id = request.headers.get("client-id", "").strip()
+        if not client_id or not request.headers.get("request-id", "").strip():
+            return None
+        try:
+            return await self._directory.find(client_id)
+        except Exception:
+            log.exception("looking up a client")
+            return None
+
+    async def _authenticate(self, endpoint: Endpoint, request: HttpRequest) -> Merchant:
+        """Raise Rejected for the first thing wrong, in the order observed at DOKU."""
+        sent = read_headers(request.headers)
+        check_timestamp(sent.timestamp, real=real_now(), window_s=self._settings.request_timestamp_window_s)
+        merchant = await self._directory.find(sent.client_id)
+        if merchant is None:
+            raise Rejected(errors.INVALID_CLIENT_ID)
+        targets = targets_of(request.raw_path, request.query)
+        body = request.body if endpoint.writes else None
+        if is_genuine(sent, merchant, targets=targets, body=body, digestless=endpoint.digestless_signature):
+            return merchant
+        # The key may have changed a moment ago.
+        fresh = await self._directory.find(sent.client_id, fresh=True)
+        if fresh is not None and fresh.secret_key != merchant.secret_key:
+            if is_genuine(sent, fresh, targets=targets, body=body, digestless=endpoint.digestless_signature):
+                return fresh
+        raise Rejected(errors.INVALID_SIGNATURE)
+
+    async def _run(self, endpoint: Endpoint, request: HttpRequest, merchant: Merchant, path_value: str) -> _Outcome:
+        act = self._action(endpoint, request, merchant, path_value)
+        if not endpoint.writes:
+            return await self._database.read(lambda tx: _Outcome(200, act(tx)))
+        key = reply_key(
+            merchant_id=merchant.client_id,
+            method=request.method,
+            path=request.raw_path,
+            request_id=request.headers["request-id"].strip(),
+            body=request.body,
+        )
+        strict = merchant.options.strict_request_id
+        strict = self._settings.strict_request_id if strict is None else strict
+        return await self._database.transact(lambda tx: self._once(tx, key, act, strict=strict))
+
+    def _action(
+        self, endpoint: Endpoint, request: HttpRequest, merchant: Merchant, path_value: str
+    ) -> Callable[[Tx], bytes]:
+        # Decoding touches no database, so it happens once however often the transaction has to be run again. Its refusal waits
+        # for the look-up: a repeat of an accepted request is never judged again.
+        raw: dict[str, object] = {}
+        body: msgspec.Struct | None = None
+        fault: Exception | None = None
+        if endpoint.request is not None:
+            try:
+                raw = read_object(request.body)
+                body = decode(raw, endpoint.request)
+            except (Rejected, Refused) as error:
+                fault = error
+        public_url = self._settings.public_url.rstrip("/") or request.origin
+
+        def act(tx: Tx) -> bytes:
+            if fault is not None:
+                raise fault
+            call = Call(
+                tx=tx,
+                merchant=merchant,
+                request_id=request.headers["request-id"].strip(),
+                now=self._clock.now(),
+                settings=self._settings,
+                public_url=public_url,
+                path_value=path_value,
+                raw=raw,
+            )
+            return msgspec.json.encode(endpoint.action(call, body))
+
+        return act
+
+    def _once(self, tx: Tx, key: ReplyKey, act: Callable[[Tx], bytes], *, strict: bool) -> _Outcome:
+        """Act, or give the first answer again under 409 (decision 0002)."""
+        real = real_now()
+        since = real - timedelta(seconds=self._settings.request_id_retention_s)
+        first = first_reply(tx, key, since=since)
+        if first is not None:
+            return _Outcome(409, first)
+        if strict and request_id_was_used(tx, key, since=since):
+            answer = errors.BY_REASON[errors.Reason.REQUEST_IN_PROGRESS]
+            return _Outcome(answer.status, body_of(answer, {}))
+        try:
+            body = act(tx)
+        except Refused:
+            # Perhaps refused because the same request, running beside this one, was quicker: then its answer is ours.
+            first = first_reply(tx, key, since=since)
+            if first is not None:
+                return _Outcome(409, first)
+            raise
+        if not keep_reply(tx, key, status=200, body=body, real=real, since=since):
+            raise Retry
+        return _Outcome(200, body)
+
+
+def signed_reply(request: HttpRequest, merchant: Merchant | None, status: int, body: bytes) -> HttpReply:
+    """The reply with its headers (decision D-2): both timestamps with the same value, the Response-Timestamp line signed."""
+    timestamp = iso_z(real_now())
+    client_id = request.headers.get("client-id", "").strip()
+    request_id = request.headers.get("request-id", "").strip()
+    headers = [("Content-Type", "application/json")]
+    if client_id:
+        headers.append(("Client-Id", client_id))
+    if request_id:
+        headers.append(("Request-Id", request_id))
+    headers += [("Response-Timestamp", timestamp), ("Request-Timestamp", timestamp)]
+    if merchant is not None and request_id:
+        text = string_to_sign(
+            client_id=client_id,
+            request_id=request_id,
+            timestamp=timestamp,
+            target=request.raw_path,
+            body=None if request.method == "GET" else body,
+            timestamp_line="Response-Timestamp",
+        )
+        headers.append(("Signature", sign(text, merchant.secret_key)))
+    return HttpReply(status, tuple(headers), body)

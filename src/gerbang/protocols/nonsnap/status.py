@@ -1,0 +1,67 @@
+"""Check status: GET /orders/v1/status/{invoice number or Request-Id}, for every channel."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gerbang.channel import Channel
+from gerbang.endpoint import Call, Endpoint
+from gerbang.errors import Reason, Refused
+from gerbang.payments import find_order, payments_of
+from gerbang.protocols.nonsnap.notification import notification_body
+
+
+class StatusOrder(msgspec.Struct):
+    """What was sold."""
+
+    invoice_number: str
+    amount: int
+
+
+class StatusTransaction(msgspec.Struct):
+    """How it stands: PENDING, SUCCESS, FAILED, EXPIRED, REFUNDED, VOIDED, TIMEOUT or REDIRECT (decision D-7)."""
+
+    status: str
+    date: str
+    original_request_id: str
+
+
+class Identified(msgspec.Struct):
+    """An id."""
+
+    id: str
+
+
+class StatusResponse(msgspec.Struct, omit_defaults=True):
+    """Like the notification; a channel's own blocks stand beside these."""
+
+    order: StatusOrder
+    transaction: StatusTransaction
+    service: Identified
+    acquirer: Identified
+    channel: Identified
+    emoney_payment: dict[str, str] | None = None
+    additional_info: dict[str, Any] | None = None
+
+
+def check_status_endpoint(channels: Mapping[str, Channel]) -> Endpoint:
+    """The endpoint over all rooms given."""
+
+    def check_status(call: Call, _body: None) -> Mapping[str, Any]:
+        order = find_order(call.tx, call.merchant.client_id, call.path_value)
+        if order is None:
+            raise Refused(Reason.ORDER_NOT_FOUND, invoice_number=call.path_value)
+        # The newest attempt is how the order stands.
+        payment = payments_of(call.tx, order.id)[-1]
+        body = notification_body(channels[payment.channel], order, payment)
+        return {"order": body.pop("order"), "transaction": body.pop("transaction"), **body}
+
+    return Endpoint(
+        method="GET",
+        path="/orders/v1/status/{invoice_number_or_request_id}",
+        summary="Check status",
+        action=check_status,
+        response=StatusResponse,
+        source="DOKU, check status API (non-SNAP)",
+    )

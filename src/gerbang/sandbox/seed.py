@@ -1,0 +1,81 @@
+"""The demo merchant and wallet accounts a sandbox starts with."""
+
+from datetime import datetime
+
+from gerbang.ids import new_id
+from gerbang.ledger import Transfer, account, post
+from gerbang.merchants import create, find
+from gerbang.money import Rupiah
+from gerbang.settings import SANDBOX_SECRET_KEY
+from gerbang.storage import Tx
+from gerbang.wallet import PinHasher, create_account, wallet_ledger_account
+from gerbang.wallet.demo import DEMO_ACCOUNTS, DEMO_PIN, PLAYER
+
+DEMO_CLIENT_ID = "BRN-0001-1700000000001"
+DEMO_NAME = "Pasar Pagi"
+
+_TABLES = (
+    "attempt",
+    "notification",
+    "event",
+    "payment",
+    "orders",
+    "reply",
+    "transfer",
+    "balance",
+    "wallet_account",
+    "merchant",
+    "instance",
+)
+
+
+def is_seeded(tx: Tx) -> bool:
+    """Whether this database has its demo data (a merchant removed by hand stays removed)."""
+    return tx.one("select 1 as found from instance where name = 'seeded'") is not None
+
+
+def seed(tx: Tx, *, pin_hash: str, notification_url: str | None, now: datetime) -> None:
+    """Write the demo merchant and accounts, once."""
+    if is_seeded(tx):
+        return
+    tx.execute("insert into instance (name, value) values ('seeded', '1')")
+    if find(tx, DEMO_CLIENT_ID) is None:
+        create(
+            tx,
+            name=DEMO_NAME,
+            client_id=DEMO_CLIENT_ID,
+            secret_key=SANDBOX_SECRET_KEY,
+            notification_url=notification_url,
+            now=now,
+        )
+    for demo in (*DEMO_ACCOUNTS, PLAYER):
+        create_account(
+            tx,
+            phone=demo.phone,
+            name=demo.name,
+            email=demo.email,
+            level=demo.level,
+            status=demo.status,
+            account_id=demo.account_id,
+            pin_hash=pin_hash,
+            now=now,
+        )
+        if demo.balance:
+            opening = Transfer(
+                debit=account("cash", "sandbox"),
+                credit=wallet_ledger_account(demo.account_id),
+                amount=Rupiah(demo.balance),
+                entry="topup",
+            )
+            post(tx, [opening], cause=new_id("top"), now=now)
+
+
+def demo_pin_hash(hasher: PinHasher) -> str:
+    """The hash of the demo PIN. Slow on purpose: make it outside the transaction."""
+    return hasher.hash(DEMO_PIN)
+
+
+def wipe(tx: Tx) -> None:
+    """Empty every table."""
+    for table in _TABLES:
+        tx.execute(f"delete from {table}")  # noqa: S608 - fixed names

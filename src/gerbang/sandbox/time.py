@@ -1,0 +1,37 @@
+"""Moving the sandbox clock. The offset lives in the database, so that every process and the command line share it."""
+
+from datetime import datetime, timedelta
+
+from gerbang.clock import Clock, real_now
+from gerbang.storage import Tx
+
+_NAME = "clock_offset_ms"
+
+
+def read_offset(tx: Tx) -> timedelta:
+    """How far business time is ahead of the machine's."""
+    row = tx.one("select value from instance where name = :name", {"name": _NAME})
+    return timedelta(milliseconds=int(row["value"])) if row is not None else timedelta(0)
+
+
+def write_offset(tx: Tx, offset: timedelta) -> None:
+    """Move business time."""
+    tx.execute(
+        "insert into instance (name, value) values (:name, :value) on conflict (name) do update set value = excluded.value",
+        {"name": _NAME, "value": str(offset // timedelta(milliseconds=1))},
+    )
+
+
+def move(tx: Tx, clock: Clock, *, advance_s: float | None = None, set_to: datetime | None = None) -> timedelta:
+    """Advance, set, or (neither given) reset the clock; the new offset."""
+    if set_to is not None:
+        offset = set_to - real_now()
+    elif advance_s is not None:
+        offset = read_offset(tx) + timedelta(seconds=advance_s)
+    else:
+        offset = timedelta(0)
+    # Years, not ages: stored moments must stay within what dates can hold.
+    limit = timedelta(days=365 * 50)
+    offset = max(-limit, min(limit, offset))
+    write_offset(tx, offset)
+    return offset

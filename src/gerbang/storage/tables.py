@@ -1,0 +1,207 @@
+"""Every table, described once with SQLAlchemy Core; migrations and the schema snapshots are made from this.
+
+Conventions: money is whole rupiah (BIGINT); moments are milliseconds since 1970 UTC (BIGINT, `…_at`) in business time,
+except `…_real_at`, which is the machine's time; JSON is TEXT. Every table carries the merchant where it has one, so that rows
+can be spread by merchant. Not imported at run time (decision 0001).
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+Serial = BigInteger().with_variant(Integer, "sqlite")
+
+instance = Table(
+    "instance",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    comment="Facts about this installation: keys it made for itself, the clock's offset",
+)
+
+merchant = Table(
+    "merchant",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("secret_key", Text, nullable=False),
+    Column("notification_url", Text),
+    Column("snap_public_key", Text),
+    Column("options", Text, nullable=False, server_default="{}"),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("invoice_number", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("details", Text, nullable=False, server_default="{}"),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("merchant_id", "invoice_number", name="orders_invoice"),
+    CheckConstraint("amount > 0", name="orders_amount"),
+    Index("orders_request", "merchant_id", "request_id"),
+)
+
+payment = Table(
+    "payment",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("order_id", Text, ForeignKey("orders.id"), nullable=False),
+    Column("merchant_id", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("payer", Text),
+    Column("approval_code", Text),
+    Column("failure", Text),
+    Column("details", Text, nullable=False, server_default="{}"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    CheckConstraint("amount > 0", name="payment_amount"),
+    Index("payment_order", "order_id"),
+    # The sweeper looks for what is still open only, so the index stays as small as that is.
+    Index("payment_open", "expires_at", sqlite_where=text("state = 'PENDING'"), postgresql_where=text("state = 'PENDING'")),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("subject", Text, nullable=False),
+    Column("merchant_id", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("facts", Text, nullable=False, server_default="{}"),
+    Column("at", BigInteger, nullable=False),
+    Index("event_subject", "subject"),
+)
+
+reply = Table(
+    "reply",
+    metadata,
+    Column("scope", LargeBinary, nullable=False),
+    Column("body_hash", LargeBinary, nullable=False),
+    Column("merchant_id", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("stored_real_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("scope", "body_hash"),
+    Index("reply_age", "stored_real_at"),
+    sqlite_with_rowid=False,
+    comment="First answers, for repeats of the same request. Its age is real time: repeats come from real clients",
+)
+
+balance = Table(
+    "balance",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("floor", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    CheckConstraint("amount >= floor", name="balance_floor"),
+)
+
+transfer = Table(
+    "transfer",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("debit", Text, nullable=False),
+    Column("credit", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("entry", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("chain", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("prev_hash", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    CheckConstraint("amount > 0", name="transfer_amount"),
+    CheckConstraint("debit <> credit", name="transfer_accounts"),
+    UniqueConstraint("chain", "seq", name="transfer_chain"),
+    # One cause cannot be booked twice, whatever the code above does.
+    UniqueConstraint("cause", "entry", name="transfer_once"),
+    Index("transfer_debit", "debit", "at"),
+    Index("transfer_credit", "credit", "at"),
+)
+
+wallet_account = Table(
+    "wallet_account",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("phone", Text, nullable=False, unique=True),
+    Column("phone_as_sent", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("email", Text),
+    Column("pin_hash", Text),
+    Column("wrong_pins", Integer, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+notification = Table(
+    "notification",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    Column("payment_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("resend", Integer, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger),
+    Column("lease_real_until", BigInteger, nullable=False),
+    Index("notification_payment", "payment_id"),
+    Index("notification_order", "order_id"),
+    Index(
+        "notification_due",
+        "due_at",
+        sqlite_where=text("due_at is not null"),
+        postgresql_where=text("due_at is not null"),
+    ),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("notification_id", Text, ForeignKey("notification.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("started_real_at", BigInteger, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("request_headers", Text, nullable=False),
+    Column("string_to_sign", Text, nullable=False),
+    Column("status", Integer),
+    Column("answer_headers", Text, nullable=False),
+    Column("answer_body", Text, nullable=False),
+    Column("error", Text),
+    PrimaryKeyConstraint("notification_id", "number"),
+)

@@ -1,0 +1,158 @@
+"""Customer accounts."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from gerbang.clock import from_ms, to_ms
+from gerbang.errors import Reason, Refused
+from gerbang.ids import new_digits
+from gerbang.storage import Retry, Row, Tx
+
+
+class Level(StrEnum):
+    """How far Bank Indonesia lets an account go: BASIC unregistered, PREMIUM registered (KYC done)."""
+
+    BASIC = "BASIC"
+    PREMIUM = "PREMIUM"
+
+
+class AccountStatus(StrEnum):
+    """Whether the account may be used."""
+
+    ACTIVE = "ACTIVE"
+    LOCKED = "LOCKED"
+    CLOSED = "CLOSED"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A customer's wallet account.
+
+    id            the DOKU ID: 10 digits
+    phone         canonical, 62…; unique
+    phone_as_sent as the partner or customer wrote it, for echoes
+    pin_hash      argon2id, None until a PIN is set
+    """
+
+    id: str
+    phone: str
+    phone_as_sent: str
+    name: str
+    email: str | None
+    pin_hash: str | None
+    wrong_pins: int
+    level: Level
+    status: AccountStatus
+    created_at: datetime
+
+
+_DROPPED = re.compile(r"[\s\-.()]+")
+
+
+def normalise_phone(sent: str | int) -> str:
+    """The canonical form (decision D-6): `0812…`, `812…`, `62812…` and `+62 812-…` all become `62812…`.
+
+    A number has lost its leading 0 on the way through JSON; the `8` rule restores it.
+    Raises Refused(FIELD_INVALID, field="phone") unless 8–16 digits remain.
+    """
+    text = _DROPPED.sub("", str(sent))
+    text = text.removeprefix("+")
+    if text.startswith("0"):
+        text = "62" + text[1:]
+    elif text.startswith("8"):
+        text = "62" + text
+    if not (text.isascii() and text.isdigit() and 8 <= len(text) <= 16):
+        raise Refused(Reason.FIELD_INVALID, field="phone")
+    return text
+
+
+def mask_phone(phone: str) -> str:
+    """`6281234567890` → `0812 •••• 7890`: enough to recognise one's own, not enough to learn another's."""
+    local = "0" + phone[2:] if phone.startswith("62") else phone
+    return f"{local[:4]} •••• {local[-4:]}"
+
+
+def create_account(
+    tx: Tx,
+    *,
+    phone: str,
+    name: str,
+    now: datetime,
+    email: str | None = None,
+    level: Level = Level.BASIC,
+    pin_hash: str | None = None,
+    account_id: str | None = None,
+    status: AccountStatus = AccountStatus.ACTIVE,
+) -> Account:
+    """Open an account. Raises Refused: FIELD_MISSING (name), FIELD_INVALID (phone), ACCOUNT_EXISTS (same phone)."""
+    if not name.strip():
+        raise Refused(Reason.FIELD_MISSING, field="name")
+    canonical = normalise_phone(phone)
+    if tx.one("select 1 as found from wallet_account where phone = :phone", {"phone": canonical}):
+        raise Refused(Reason.ACCOUNT_EXISTS, phone=canonical)
+    row = {
+        "id": account_id or new_digits(10),
+        "phone": canonical,
+        "phone_as_sent": phone,
+        "name": name.strip(),
+        "email": email,
+        "pin_hash": pin_hash,
+        "wrong_pins": 0,
+        "level": level.value,
+        "status": status.value,
+        "created_at": to_ms(now),
+    }
+    written = tx.execute(
+        "insert into wallet_account (id, phone, phone_as_sent, name, email, pin_hash, wrong_pins, level, status, created_at)"
+        " values (:id, :phone, :phone_as_sent, :name, :email, :pin_hash, :wrong_pins, :level, :status, :created_at)"
+        " on conflict do nothing",
+        row,
+    )
+    if written != 1:
+        raise Retry  # the id was taken (draw another), or the phone just was (which the next run refuses)
+    return _account(row)
+
+
+def find_account(tx: Tx, phone_or_id: str) -> Account | None:
+    """The account with this DOKU ID or phone number, in any written form; None when there is none."""
+    row = None
+    text = phone_or_id.strip()
+    if len(text) == 10 and text.isascii() and text.isdigit():
+        row = tx.one("select * from wallet_account where id = :id", {"id": text})
+    if row is None:
+        try:
+            phone = normalise_phone(text)
+        except Refused:
+            return None
+        row = tx.one("select * from wallet_account where phone = :phone", {"phone": phone})
+    return None if row is None else _account(row)
+
+
+def get_account(tx: Tx, account_id: str) -> Account:
+    """The account by its DOKU ID; raises Refused(ACCOUNT_NOT_FOUND)."""
+    row = tx.one("select * from wallet_account where id = :id", {"id": account_id})
+    if row is None:
+        raise Refused(Reason.ACCOUNT_NOT_FOUND, account_id=account_id)
+    return _account(row)
+
+
+def list_accounts(tx: Tx, *, limit: int = 1000) -> list[Account]:
+    """Accounts, oldest first."""
+    return [_account(row) for row in tx.all("select * from wallet_account order by created_at, id limit :limit", {"limit": limit})]
+
+
+def _account(row: "Row | dict[str, object]") -> Account:
+    return Account(
+        id=str(row["id"]),
+        phone=str(row["phone"]),
+        phone_as_sent=str(row["phone_as_sent"]),
+        name=str(row["name"]),
+        email=row["email"],  # type: ignore[arg-type]
+        pin_hash=row["pin_hash"],  # type: ignore[arg-type]
+        wrong_pins=row["wrong_pins"],  # type: ignore[arg-type]
+        level=Level(row["level"]),
+        status=AccountStatus(row["status"]),
+        created_at=from_ms(row["created_at"]),  # type: ignore[arg-type]
+    )

@@ -1,0 +1,44 @@
+"""How much an account may hold and receive (PBI 20/6/PBI/2018 and the BI decision of April 2022; amounts are settings)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gerbang.clock import WIB, to_ms
+from gerbang.errors import Reason, Refused
+from gerbang.ledger import account, balance_of
+from gerbang.money import Rupiah
+from gerbang.storage import Tx
+from gerbang.wallet.accounts import Account, Level
+
+
+@dataclass(frozen=True, slots=True)
+class WalletLimits:
+    """Whole rupiah per level; `monthly` counts what comes in per calendar month, Jakarta time."""
+
+    basic_balance: int = 2_000_000
+    basic_monthly: int = 20_000_000
+    premium_balance: int = 20_000_000
+    premium_monthly: int = 40_000_000
+
+    def balance_of(self, level: Level) -> int:
+        return self.premium_balance if level is Level.PREMIUM else self.basic_balance
+
+    def monthly_of(self, level: Level) -> int:
+        return self.premium_monthly if level is Level.PREMIUM else self.basic_monthly
+
+
+def check_incoming(tx: Tx, customer: Account, amount: Rupiah, *, limits: WalletLimits, now: datetime) -> None:
+    """Raise Refused(BALANCE_LIMIT_EXCEEDED or MONTHLY_LIMIT_EXCEEDED) when the account may not receive this amount."""
+    name = account("wallet", customer.id)
+    holds, allowed = balance_of(tx, name), limits.balance_of(customer.level)
+    if holds + amount > allowed:
+        raise Refused(Reason.BALANCE_LIMIT_EXCEEDED, account_id=customer.id, balance=holds, amount=amount, limit=allowed)
+    month = now.astimezone(WIB).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    row = tx.one(
+        "select coalesce(sum(amount), 0) as received from transfer where credit = :account and at >= :since",
+        {"account": name, "since": to_ms(month)},
+    )
+    assert row is not None
+    received, allowed = int(row["received"]), limits.monthly_of(customer.level)
+    if received + amount > allowed:
+        raise Refused(Reason.MONTHLY_LIMIT_EXCEEDED, account_id=customer.id, received=received, amount=amount, limit=allowed)

@@ -1,0 +1,123 @@
+"""PINs: hashed with argon2id over a keyed hash, three wrong ones lock the account.
+
+Checking takes three steps, because argon2 is slow on purpose and must not hold the writer: the attempt is counted in a
+transaction before the PIN is looked at, the hash is computed outside, and a right PIN takes the count back. Guessing in
+parallel therefore gains nothing, and a crash in the middle leaves a counted attempt, never a free one.
+"""
+
+import asyncio
+import hashlib
+import hmac
+from dataclasses import dataclass
+from enum import StrEnum
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from gerbang.errors import Reason, Refused
+from gerbang.storage import Database, Tx
+from gerbang.wallet.accounts import Account, AccountStatus, find_account, get_account
+
+MAX_WRONG_PINS = 3
+
+
+class PinOutcome(StrEnum):
+    """What became of one PIN entered."""
+
+    RIGHT = "RIGHT"
+    WRONG = "WRONG"
+    LOCKED = "LOCKED"
+    UNKNOWN = "UNKNOWN"
+    """No such account, or none with a PIN: told to the customer exactly as WRONG is."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinCheck:
+    """The outcome, the account when there is one, and how many wrong PINs are left before it locks."""
+
+    outcome: PinOutcome
+    account: Account | None
+    attempts_left: int
+
+
+class PinHasher:
+    """Hashes PINs. Six digits alone could be searched in minutes, so the installation's key goes in first."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        # OWASP's argon2id minimum for interactive use: 19 MiB, 2 passes.
+        self._argon2 = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+        self._absent: str | None = None
+
+    def hash(self, pin: str) -> str:
+        """The text to store. Raises Refused(FIELD_INVALID) unless the PIN is six digits."""
+        if not (len(pin) == 6 and pin.isascii() and pin.isdigit()):
+            raise Refused(Reason.FIELD_INVALID, field="pin")
+        return self._argon2.hash(self._keyed(pin))
+
+    def verify(self, pin_hash: str | None, pin: str) -> bool:
+        """Whether this is the PIN. Without a hash it takes as long and says no, so that accounts cannot be listed by time."""
+        if self._absent is None:
+            self._absent = self._argon2.hash("no account has this PIN")
+        try:
+            self._argon2.verify(pin_hash or self._absent, self._keyed(pin))
+        except (VerificationError, InvalidHashError):
+            return False
+        return pin_hash is not None
+
+    def _keyed(self, pin: str) -> str:
+        return hmac.new(self._key, b"pin " + pin.encode(), hashlib.sha256).hexdigest()
+
+
+async def confirm_pin(database: Database, hasher: PinHasher, phone_or_id: str, pin: str) -> PinCheck:
+    """Check a customer's PIN and remember the attempt. Runs two transactions with the slow hash between them."""
+    check = await database.transact(lambda tx: _count_attempt(tx, phone_or_id))
+    if check.outcome is PinOutcome.LOCKED:
+        return check
+    stored = check.account.pin_hash if check.account else None
+    right = await asyncio.get_running_loop().run_in_executor(None, hasher.verify, stored, pin)
+    if check.account is None or stored is None:
+        return PinCheck(PinOutcome.UNKNOWN, None, 0)
+    account_id = check.account.id
+    return await database.transact(lambda tx: _settle_attempt(tx, account_id, right=right))
+
+
+def _count_attempt(tx: Tx, phone_or_id: str) -> PinCheck:
+    customer = find_account(tx, phone_or_id)
+    if customer is None or customer.status is AccountStatus.CLOSED or customer.pin_hash is None:
+        return PinCheck(PinOutcome.UNKNOWN, None, 0)
+    counted = tx.execute(
+        "update wallet_account set wrong_pins = wrong_pins + 1 where id = :id and status = 'ACTIVE' and wrong_pins < :most",
+        {"id": customer.id, "most": MAX_WRONG_PINS},
+    )
+    if counted != 1:
+        return PinCheck(PinOutcome.LOCKED, customer, 0)
+    return PinCheck(PinOutcome.WRONG, customer, 0)
+
+
+def _settle_attempt(tx: Tx, account_id: str, *, right: bool) -> PinCheck:
+    customer = get_account(tx, account_id)
+    if right:
+        tx.execute("update wallet_account set wrong_pins = 0 where id = :id and status = 'ACTIVE'", {"id": account_id})
+        return PinCheck(PinOutcome.RIGHT, get_account(tx, account_id), MAX_WRONG_PINS)
+    left = max(0, MAX_WRONG_PINS - customer.wrong_pins)
+    if left == 0:
+        tx.execute("update wallet_account set status = 'LOCKED' where id = :id and status = 'ACTIVE'", {"id": account_id})
+        return PinCheck(PinOutcome.LOCKED, get_account(tx, account_id), 0)
+    return PinCheck(PinOutcome.WRONG, customer, left)
+
+
+def set_pin(tx: Tx, account_id: str, pin_hash: str) -> None:
+    """Give an account a new PIN (already hashed)."""
+    get_account(tx, account_id)
+    tx.execute(
+        "update wallet_account set pin_hash = :pin_hash, wrong_pins = 0 where id = :id", {"id": account_id, "pin_hash": pin_hash}
+    )
+
+
+def unlock(tx: Tx, account_id: str) -> None:
+    """Let a locked account in again."""
+    get_account(tx, account_id)
+    tx.execute(
+        "update wallet_account set status = 'ACTIVE', wrong_pins = 0 where id = :id and status <> 'CLOSED'", {"id": account_id}
+    )

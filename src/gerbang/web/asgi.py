@@ -1,0 +1,144 @@
+"""The edge: one small ASGI application. The signed API is a table of (method, path); pages and the rest are Starlette's.
+
+The API needs the raw bytes in and the exact signed bytes out, so nothing stands between the socket and the protocol.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gerbang.endpoint import ApiProtocol, Endpoint, HttpReply, HttpRequest
+
+log = logging.getLogger(__name__)
+
+
+class TooLarge(Exception):
+    """The body is larger than the installation accepts."""
+
+
+class ApiTable:
+    """Endpoints by method and path, each with the protocol that guards it."""
+
+    def __init__(self) -> None:
+        self._exact: dict[str, dict[str, tuple[ApiProtocol, Endpoint]]] = {}
+        self._open: list[tuple[str, str, ApiProtocol, Endpoint]] = []
+
+    def add(self, protocol: ApiProtocol, endpoint: Endpoint) -> None:
+        """Publish an endpoint. Two of the same method and path are a mistake in a room."""
+        if endpoint.path.endswith("}"):
+            self._open.append((endpoint.method, endpoint.path.rpartition("{")[0], protocol, endpoint))
+            return
+        methods = self._exact.setdefault(endpoint.path, {})
+        assert endpoint.method not in methods, endpoint
+        methods[endpoint.method] = (protocol, endpoint)
+
+    def find(self, method: str, raw_path: str) -> "tuple[ApiProtocol, Endpoint, str] | list[str] | None":
+        """The endpoint and its path value; the methods allowed when the path is known but the method is not; else None."""
+        methods = self._exact.get(raw_path)
+        if methods is not None:
+            found = methods.get(method)
+            return (*found, "") if found else sorted(methods)
+        allowed = []
+        for open_method, prefix, protocol, endpoint in self._open:
+            if raw_path.startswith(prefix) and len(raw_path) > len(prefix):
+                if open_method == method:
+                    return protocol, endpoint, unquote(raw_path[len(prefix) :])
+                allowed.append(open_method)
+        return allowed or None
+
+    def endpoints(self) -> list[Endpoint]:
+        """Everything published, for the API description."""
+        exact = [found[1] for methods in self._exact.values() for found in methods.values()]
+        return exact + [endpoint for *_, endpoint in self._open]
+
+
+class Edge:
+    """The ASGI application."""
+
+    def __init__(self, api: ApiTable, pages: ASGIApp, *, max_body_bytes: int) -> None:
+        self._api = api
+        self._pages = pages
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._pages(scope, receive, send)
+            return
+        raw_path = scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0] or scope["path"]
+        found = self._api.find(scope["method"], raw_path)
+        if found is None:
+            await self._pages(scope, receive, send)
+            return
+        if isinstance(found, list):
+            text = msgspec.json.encode({"message": f"Request method '{scope['method']}' is not supported"})
+            await _send(send, HttpReply(405, (("Content-Type", "application/json"), ("Allow", ", ".join(found))), text))
+            return
+        protocol, endpoint, path_value = found
+        try:
+            body = await read_body(receive, self._max_body_bytes)
+        except TooLarge:
+            text = msgspec.json.encode({"error": {"code": "INVALID_PARAMETER", "message": "Request Body Too Large", "type": "Invalid Parameter"}})
+            await _send(send, HttpReply(413, (("Content-Type", "application/json"), ("Connection", "close")), text))
+            return
+        if body is None:
+            return  # the caller went away before it had said everything
+        headers = read_headers(scope)
+        request = HttpRequest(
+            method=scope["method"],
+            raw_path=raw_path,
+            query=scope.get("query_string", b"").decode("latin-1"),
+            headers=headers,
+            body=body,
+            origin=origin_of(scope, headers),
+        )
+        await _send(send, await protocol.handle(endpoint, request, path_value))
+
+
+def read_headers(scope: Scope) -> Mapping[str, str]:
+    """Headers by lower-case name. Of a repeated one the first counts."""
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+    return headers
+
+
+def origin_of(scope: Scope, headers: Mapping[str, str]) -> str:
+    """Scheme and host as the caller wrote them, so that a page address works from where the caller is."""
+    host = headers.get("host", "")
+    if not host or any(char in host for char in "/\\@ <>\"'"):
+        server: tuple[str, Any] = scope.get("server") or ("127.0.0.1", 80)
+        host = f"{server[0]}:{server[1]}"
+    return f"{scope.get('scheme', 'http')}://{host}"
+
+
+async def read_body(receive: Receive, most: int) -> bytes | None:
+    """The whole body; None when the caller hung up; raises TooLarge."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        return None
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        if len(body) > most:
+            raise TooLarge
+        return body
+    parts, size = [body], len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > most:
+            raise TooLarge
+    return b"".join(parts)
+
+
+async def _send(send: Send, reply: HttpReply) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+    headers.append((b"Content-Length", str(len(reply.body)).encode()))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -1,0 +1,524 @@
+"""Every word of the hosted pages in Indonesian and English, and how both write time.
+
+Indonesian is the source. Texts are plain; templates escape them. `{name}` is filled in by `text`.
+"""
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from gerbang.clock import WIB
+from gerbang.web.views import InfoTopic, Lang
+
+LANGUAGES: tuple[Lang, Lang] = ("id", "en")
+
+ID: dict[str, str] = {
+    # frame
+    "wallet_name": "Dompet Gerbang",
+    "skip": "Langsung ke isi",
+    "language": "Bahasa",
+    "processed_by": "Diproses oleh",
+    "help": "Bantuan",
+    "privacy": "Privasi",
+    "terms": "Ketentuan",
+    "more_information": "Informasi",
+    "sandbox": "Sandbox",
+    "no_real_money": "Bukan uang sungguhan",
+    "demo_accounts": "Akun demo",
+    "demo_explained": "Pilih akun untuk mengisi formulir, atau ketik sendiri.",
+    "demo_phone": "Nomor ponsel",
+    "demo_pin": "PIN",
+    "demo_use": "Isi sebagai",
+    "note_rich": "kaya",
+    "note_tight": "pas-pasan",
+    "note_empty": "kosong",
+    "note_locked": "terkunci",
+    "error_title": "Salah: {title}",
+    # order
+    "order": "Pesanan",
+    "pay_to": "Bayar ke",
+    "amount_to_pay": "Total pembayaran",
+    "pay_before": "Bayar sebelum {time}",
+    "hours_minutes_left": "sisa {hours} jam {minutes} menit",
+    "hours_left": "sisa {hours} jam",
+    "minutes_left": "sisa {minutes} menit",
+    "minute_left": "sisa 1 menit",
+    "moments_left": "kurang dari 1 menit lagi",
+    "days_left": "sisa {days} hari",
+    "ticking": "sisa {time}",
+    "five_minutes": "Sisa waktu membayar 5 menit.",
+    "one_minute": "Sisa waktu membayar 1 menit.",
+    "invoice": "Invoice",
+    "order_details": "Rincian pesanan ({count} barang)",
+    "order_details_one": "Rincian pesanan (1 barang)",
+    "details": "Rincian",
+    "total": "Total",
+    # wallet: log in
+    "sign_in_to_pay": "Masuk untuk membayar",
+    "mobile_number": "Nomor ponsel",
+    "pin": "PIN 6 angka",
+    "show_pin": "Tampilkan",
+    "hide_pin": "Sembunyikan",
+    "pin_word": "PIN",
+    "continue": "Lanjut",
+    "processing": "Memproses",
+    "cancel": "Batalkan",
+    "cancel_payment": "Batalkan pembayaran",
+    "never_ask_pin": "Petugas kami tidak pernah menanyakan PIN.",
+    "check_fields": "Periksa {count} isian berikut",
+    "check_field_one": "Periksa isian berikut",
+    "phone_missing": "Masukkan nomor ponsel",
+    "phone_invalid": "Nomor ponsel tidak benar. Tulis seperti 0812 3456 7890",
+    "pin_missing": "Masukkan PIN",
+    "pin_format": "PIN terdiri dari 6 angka",
+    "wrong_login": "Nomor ponsel atau PIN salah",
+    "retype_pin": "Ketik ulang PIN",
+    "attempts_left": "Sisa {count} kali mencoba, setelah itu akun terkunci.",
+    "attempts_left_one": "Sisa 1 kali mencoba, setelah itu akun terkunci.",
+    "check_both": "Periksa keduanya, lalu ketik ulang PIN.",
+    "session_over": "Waktu masuk Anda sudah habis",
+    "session_over_next": "Masuk lagi untuk melanjutkan. Belum ada uang yang berpindah.",
+    "try_later": "Terlalu banyak percobaan",
+    "try_later_next": "Tunggu beberapa menit, lalu coba lagi. Belum ada uang yang berpindah.",
+    # wallet: confirm
+    "check_and_pay": "Periksa lalu bayar",
+    "balance": "Saldo",
+    "after_paying": "Setelah bayar",
+    "short": "Kurang",
+    "short_by": "Saldo kurang {amount}",
+    "short_sandbox": "Isi saldo dulu, lalu bayar sebelum {time}. Belum ada uang yang berpindah.",
+    "short_app": "Isi saldo di aplikasi dompet Anda, lalu masuk lagi di sini sebelum {time}. Belum ada uang yang berpindah.",
+    "top_up_simulated": "Isi saldo (simulasi)",
+    "pay_amount": "Bayar {amount}",
+    "other_account": "Masuk dengan akun lain",
+    "ending": "nomor berakhiran {digits}",
+    # results
+    "paid_title": "Pembayaran berhasil",
+    "paid_text": "{shop} sudah menerima pembayaran Anda.",
+    "paid_close": "Anda boleh menutup halaman ini.",
+    "already_paid": "Pesanan ini sudah dibayar pada {time}.",
+    "failed_title": "Pembayaran belum berhasil",
+    "failed_text": "Tidak ada uang yang berpindah. Pilih cara bayar lain di {shop}.",
+    "locked_title": "Akun terkunci",
+    "locked_text": "PIN salah tiga kali. Tidak ada uang yang berpindah. Saldo Anda aman.",
+    "locked_next": "Untuk membuka akun lagi, hubungi bantuan.",
+    "open_help": "Buka halaman bantuan",
+    "expired_title": "Waktu pembayaran habis",
+    "expired_deadline": "Batas waktunya {time}.",
+    "expired_card": "Kartu Anda tidak ditagih.",
+    "expired_wallet": "Tidak ada uang yang berpindah.",
+    "expired_next": "Buat pesanan baru di {shop} untuk mencoba lagi.",
+    "cancelled_title": "Pembayaran dibatalkan",
+    "cancelled_text": "Anda membatalkan pembayaran ini. Tidak ada uang yang berpindah.",
+    "waiting_title": "Pembayaran sedang diproses",
+    "waiting_bank_title": "Menunggu jawaban bank",
+    "waiting_text": "Biasanya selesai dalam beberapa detik.",
+    "waiting_keep": "Jangan tutup halaman ini; halaman akan berganti sendiri.",
+    "check_now": "Periksa sekarang",
+    "back_to": "Kembali ke {shop}",
+    "save_or_print": "Simpan atau cetak bukti",
+    "receipt": "Bukti pembayaran",
+    "payment_facts": "Data pembayaran",
+    "amount": "Jumlah",
+    "to": "Untuk",
+    "paid_with": "Dibayar dengan",
+    "method": "Cara bayar",
+    "time": "Waktu",
+    "approval_code": "Kode persetujuan",
+    # errors
+    "not_found_title": "Halaman tidak ditemukan",
+    "not_found_text": "Alamat ini tidak ada atau sudah tidak berlaku. Buka lagi tautan pembayaran dari toko tempat Anda berbelanja.",
+    "broken_title": "Ada gangguan di sisi kami",
+    "broken_text": "Pembayaran Anda tidak diproses dua kali. Tunggu sebentar, lalu coba lagi.",
+    "replaced_title": "Halaman pembayaran ini sudah diganti",
+    "replaced_text": "Buka tautan terbaru dari {shop}.",
+    "replaced_text_shop": "Buka tautan terbaru dari toko tempat Anda berbelanja.",
+    "try_again": "Coba lagi",
+    "request_id": "Nomor permintaan",
+    "request_id_why": "Sebutkan nomor ini bila Anda menghubungi bantuan.",
+}
+
+EN: dict[str, str] = {
+    # frame
+    "wallet_name": "Dompet Gerbang",
+    "skip": "Skip to content",
+    "language": "Language",
+    "processed_by": "Processed by",
+    "help": "Help",
+    "privacy": "Privacy",
+    "terms": "Terms",
+    "more_information": "Information",
+    "sandbox": "Sandbox",
+    "no_real_money": "No real money",
+    "demo_accounts": "Demo accounts",
+    "demo_explained": "Pick an account to fill in the form, or type it yourself.",
+    "demo_phone": "Mobile number",
+    "demo_pin": "PIN",
+    "demo_use": "Fill in as",
+    "note_rich": "rich",
+    "note_tight": "short of money",
+    "note_empty": "empty",
+    "note_locked": "locked",
+    "error_title": "Error: {title}",
+    # order
+    "order": "Order",
+    "pay_to": "Pay to",
+    "amount_to_pay": "Amount to pay",
+    "pay_before": "Pay before {time}",
+    "hours_minutes_left": "{hours} h {minutes} min left",
+    "hours_left": "{hours} h left",
+    "minutes_left": "{minutes} min left",
+    "minute_left": "1 min left",
+    "moments_left": "less than 1 min left",
+    "days_left": "{days} days left",
+    "ticking": "{time} left",
+    "five_minutes": "5 minutes left to pay.",
+    "one_minute": "1 minute left to pay.",
+    "invoice": "Invoice",
+    "order_details": "Order details ({count} items)",
+    "order_details_one": "Order details (1 item)",
+    "details": "Details",
+    "total": "Total",
+    # wallet: log in
+    "sign_in_to_pay": "Sign in to pay",
+    "mobile_number": "Mobile number",
+    "pin": "6-digit PIN",
+    "show_pin": "Show",
+    "hide_pin": "Hide",
+    "pin_word": "PIN",
+    "continue": "Continue",
+    "processing": "Processing",
+    "cancel": "Cancel",
+    "cancel_payment": "Cancel payment",
+    "never_ask_pin": "Our staff never ask for your PIN.",
+    "check_fields": "Check these {count} fields",
+    "check_field_one": "Check this field",
+    "phone_missing": "Enter your mobile number",
+    "phone_invalid": "The mobile number is not right. Write it like 0812 3456 7890",
+    "pin_missing": "Enter your PIN",
+    "pin_format": "The PIN is 6 digits",
+    "wrong_login": "Wrong mobile number or PIN",
+    "retype_pin": "Type your PIN again",
+    "attempts_left": "{count} attempts left, then the account is locked.",
+    "attempts_left_one": "1 attempt left, then the account is locked.",
+    "check_both": "Check both, then type your PIN again.",
+    "session_over": "Your sign-in has run out",
+    "session_over_next": "Sign in again to go on. No money has moved.",
+    "try_later": "Too many attempts",
+    "try_later_next": "Wait a few minutes, then try again. No money has moved.",
+    # wallet: confirm
+    "check_and_pay": "Check and pay",
+    "balance": "Balance",
+    "after_paying": "After paying",
+    "short": "Short by",
+    "short_by": "Your balance is {amount} short",
+    "short_sandbox": "Top up first, then pay before {time}. No money has moved.",
+    "short_app": "Top up in your wallet app, then sign in here again before {time}. No money has moved.",
+    "top_up_simulated": "Top up (simulation)",
+    "pay_amount": "Pay {amount}",
+    "other_account": "Use another account",
+    "ending": "number ending in {digits}",
+    # results
+    "paid_title": "Payment successful",
+    "paid_text": "{shop} has received your payment.",
+    "paid_close": "You may close this page.",
+    "already_paid": "This order was paid at {time}.",
+    "failed_title": "Payment not completed",
+    "failed_text": "No money has moved. Choose another way to pay at {shop}.",
+    "locked_title": "Account locked",
+    "locked_text": "The PIN was wrong three times. No money has moved. Your balance is safe.",
+    "locked_next": "To have the account opened again, contact help.",
+    "open_help": "Open the help page",
+    "expired_title": "Time to pay is over",
+    "expired_deadline": "The deadline was {time}.",
+    "expired_card": "Nothing was charged.",
+    "expired_wallet": "No money has moved.",
+    "expired_next": "Place a new order at {shop} to try again.",
+    "cancelled_title": "Payment cancelled",
+    "cancelled_text": "You cancelled this payment. No money has moved.",
+    "waiting_title": "Your payment is being processed",
+    "waiting_bank_title": "Waiting for the bank",
+    "waiting_text": "This usually takes a few seconds.",
+    "waiting_keep": "Keep this page open; it changes by itself.",
+    "check_now": "Check now",
+    "back_to": "Back to {shop}",
+    "save_or_print": "Save or print receipt",
+    "receipt": "Payment receipt",
+    "payment_facts": "Payment details",
+    "amount": "Amount",
+    "to": "To",
+    "paid_with": "Paid with",
+    "method": "Way to pay",
+    "time": "Time",
+    "approval_code": "Approval code",
+    # errors
+    "not_found_title": "Page not found",
+    "not_found_text": "This address does not exist or is no longer valid. Open the payment link from the shop again.",
+    "broken_title": "Something went wrong on our side",
+    "broken_text": "Your payment was not processed twice. Wait a moment, then try again.",
+    "replaced_title": "This payment page was replaced",
+    "replaced_text": "Open the newest link from {shop}.",
+    "replaced_text_shop": "Open the newest link from the shop.",
+    "try_again": "Try again",
+    "request_id": "Request number",
+    "request_id_why": "Mention this number if you contact help.",
+}
+
+STRINGS: dict[Lang, dict[str, str]] = {"id": ID, "en": EN}
+
+# Help, privacy, terms: (heading, paragraphs). They describe what the software does; the operator of an installation
+# adds their own name, address and rules.
+Section = tuple[str, tuple[str, ...]]
+INFO: dict[Lang, dict[InfoTopic, tuple[Section, ...]]] = {
+    "id": {
+        "help": (
+            (
+                "Pembayaran tidak berhasil",
+                (
+                    "Kembali ke toko dan buka lagi tautan pembayarannya. Halaman itu menunjukkan keadaan terakhir: sudah dibayar, "
+                    "belum, atau sudah lewat batas waktu.",
+                    "Bila halaman menyebut tidak ada uang yang berpindah, saldo Anda tetap utuh. Satu pesanan tidak dapat "
+                    "dibayar dua kali.",
+                ),
+            ),
+            (
+                "PIN salah atau akun terkunci",
+                (
+                    "Setelah tiga kali PIN salah, akun dikunci agar orang lain tidak dapat menebaknya. Saldo Anda aman. "
+                    "Penyedia dompet Anda yang dapat membuka akun itu.",
+                    "Petugas kami tidak pernah menanyakan PIN.",
+                ),
+            ),
+            (
+                "Barang, pengiriman, dan pengembalian uang",
+                (
+                    "Hubungi toko tempat Anda berbelanja dan sebutkan nomor invoice. Toko yang mengirim barang dan yang "
+                    "memulai pengembalian uang.",
+                ),
+            ),
+            (
+                "Menghubungi kami",
+                (
+                    "Halaman ini dijalankan oleh penyelenggara pembayaran yang dipilih toko. Tanyakan alamatnya kepada toko, lalu "
+                    "sebutkan nomor invoice, waktu pembayaran, dan nomor permintaan bila ada.",
+                ),
+            ),
+        ),
+        "privacy": (
+            (
+                "Yang kami simpan",
+                (
+                    "Pesanan dari toko (nomor invoice, jumlah, nama barang), hasil dan waktu pembayaran, serta akun dompet yang "
+                    "membayar. PIN hanya disimpan sebagai sidik matematis yang tidak dapat dibaca kembali.",
+                ),
+            ),
+            (
+                "Yang diketahui toko",
+                (
+                    "Toko menerima hasil pembayaran, waktunya, dan nomor invoice. Toko tidak menerima PIN dan tidak melihat saldo Anda.",
+                ),
+            ),
+            (
+                "Yang tidak kami lakukan",
+                (
+                    "Halaman ini tidak memuat apa pun dari pihak ketiga, tidak memasang pelacak, dan tidak menampilkan iklan. "
+                    "Nomor ponsel dan PIN tidak pernah ditulis di alamat halaman.",
+                ),
+            ),
+            (
+                "Berapa lama",
+                (
+                    "Catatan pembayaran disimpan selama aturan pembukuan mengharuskannya. Untuk melihat atau memperbaiki data "
+                    "Anda, hubungi penyelenggara pembayaran melalui toko.",
+                ),
+            ),
+        ),
+        "terms": (
+            (
+                "Apa yang Anda setujui saat menekan Bayar",
+                (
+                    "Jumlah yang tertulis pada tombol dipindahkan dari saldo Anda kepada toko, satu kali, saat itu juga. "
+                    "Tidak ada biaya tambahan di luar jumlah itu.",
+                ),
+            ),
+            (
+                "Batas waktu",
+                (
+                    "Setiap pesanan berlaku sampai waktu yang tertulis di halaman. Sesudah itu pembayaran tidak diterima lagi "
+                    "dan tidak ada uang yang berpindah.",
+                ),
+            ),
+            (
+                "Membatalkan",
+                (
+                    "Sebelum membayar, Anda dapat membatalkan tanpa biaya. Sesudah membayar, pengembalian uang diatur oleh "
+                    "toko tempat Anda berbelanja.",
+                ),
+            ),
+            (
+                "Tanggung jawab Anda",
+                ("Jaga kerahasiaan PIN. Siapa pun yang mengetahui nomor ponsel dan PIN Anda dapat membayar dari akun Anda.",),
+            ),
+        ),
+    },
+    "en": {
+        "help": (
+            (
+                "The payment did not go through",
+                (
+                    "Go back to the shop and open its payment link again. The page shows where things stand: paid, not paid yet, "
+                    "or past the deadline.",
+                    "When a page says that no money has moved, your balance is untouched. One order cannot be paid twice.",
+                ),
+            ),
+            (
+                "Wrong PIN or locked account",
+                (
+                    "After three wrong PINs the account is locked, so that nobody else can guess it. Your balance is safe. "
+                    "The provider of your wallet can open the account again.",
+                    "Our staff never ask for your PIN.",
+                ),
+            ),
+            (
+                "Goods, delivery and refunds",
+                ("Contact the shop and mention the invoice number. The shop sends the goods and starts any refund.",),
+            ),
+            (
+                "How to reach us",
+                (
+                    "This page is run by the payment operator that the shop has chosen. Ask the shop for the address, then "
+                    "mention the invoice number, the time of payment and the request number, if there is one.",
+                ),
+            ),
+        ),
+        "privacy": (
+            (
+                "What we keep",
+                (
+                    "The order from the shop (invoice number, amount, names of the items), the outcome and time of the payment, "
+                    "and the wallet account that paid. The PIN is kept only as a mathematical fingerprint that cannot be read back.",
+                ),
+            ),
+            (
+                "What the shop learns",
+                (
+                    "The shop receives the outcome of the payment, its time and the invoice number. It does not receive your PIN "
+                    "and does not see your balance.",
+                ),
+            ),
+            (
+                "What we do not do",
+                (
+                    "This page loads nothing from third parties, sets no trackers and shows no advertising. Mobile numbers and "
+                    "PINs are never written into the address of a page.",
+                ),
+            ),
+            (
+                "For how long",
+                (
+                    "Payment records are kept for as long as bookkeeping rules demand. To see or correct your data, contact the "
+                    "payment operator through the shop.",
+                ),
+            ),
+        ),
+        "terms": (
+            (
+                "What you agree to when you press Pay",
+                (
+                    "The amount written on the button moves from your balance to the shop, once, at that moment. Nothing is added to it.",
+                ),
+            ),
+            (
+                "Deadline",
+                (
+                    "Every order is open until the time written on its page. After that the payment is no longer accepted and no "
+                    "money moves.",
+                ),
+            ),
+            (
+                "Cancelling",
+                ("Before you pay you can cancel free of charge. After you have paid, refunds are up to the shop.",),
+            ),
+            (
+                "Your part",
+                (
+                    "Keep your PIN secret. Anyone who knows your mobile number and PIN can pay from your account.",
+                ),
+            ),
+        ),
+    },
+}
+
+_MONTHS: dict[Lang, tuple[str, ...]] = {
+    "id": tuple("Januari Februari Maret April Mei Juni Juli Agustus September Oktober November Desember".split()),
+    "en": tuple("January February March April May June July August September October November December".split()),
+}
+
+
+def text(lang: Lang, key: str, **values: object) -> str:
+    """One string with its blanks filled in. A key that does not exist is our mistake: KeyError."""
+    return STRINGS[lang][key].format_map(values)
+
+
+def demo_note(note: str, lang: Lang) -> str:
+    """What a demo account is for; unknown notes are shown as they are."""
+    return STRINGS[lang].get(f"note_{note}", note)
+
+
+def choose_language(query_value: str | None, accept_language: str | None) -> Literal["id", "en"]:
+    """The language asked for in the address, else the browser's best of ours, else Indonesian."""
+    if query_value == "id" or query_value == "en":
+        return query_value
+    best: tuple[float, Lang] = (0.0, "id")
+    for offer in (accept_language or "").split(","):
+        tag, _, parameter = offer.partition(";")
+        primary = tag.strip().lower().split("-")[0]
+        weight = _weight(parameter)
+        # "in" is what old Android and Java still send for Indonesian
+        lang: Lang | None = "id" if primary in ("id", "in") else "en" if primary == "en" else None
+        if lang is not None and weight > best[0]:
+            best = (weight, lang)
+    return best[1]
+
+
+def _weight(parameter: str) -> float:
+    name, _, value = parameter.strip().partition("=")
+    if name.strip() != "q":
+        return 1.0
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0
+
+
+def clock_time(dt: datetime, lang: Lang) -> str:
+    """`15.20 WIB` or `15:20 WIB`, whatever zone `dt` is in."""
+    local = dt.astimezone(WIB)
+    return f"{local.hour:02}{'.' if lang == 'id' else ':'}{local.minute:02} WIB"
+
+
+def date_time(dt: datetime, lang: Lang) -> str:
+    """`19 Mei 2026, 14.33 WIB` or `19 May 2026, 14:33 WIB`."""
+    local = dt.astimezone(WIB)
+    return f"{local.day} {_MONTHS[lang][local.month - 1]} {local.year}, {clock_time(dt, lang)}"
+
+
+def minutes_left(expires_at: datetime, now: datetime) -> int:
+    """Whole minutes until the deadline, rounded down; never negative."""
+    return max(timedelta(0), expires_at - now) // timedelta(minutes=1)
+
+
+def time_left(expires_at: datetime, now: datetime, lang: Lang) -> str:
+    """`sisa 28 menit`, `2 h 5 min left`: what the server can say truthfully without a script that ticks."""
+    minutes = minutes_left(expires_at, now)
+    if minutes == 0:
+        return text(lang, "moments_left")
+    if minutes == 1:
+        return text(lang, "minute_left")
+    if minutes < 60:
+        return text(lang, "minutes_left", minutes=minutes)
+    hours, rest = divmod(minutes, 60)
+    if hours >= 48:
+        return text(lang, "days_left", days=hours // 24)
+    if rest == 0:
+        return text(lang, "hours_left", hours=hours)
+    return text(lang, "hours_minutes_left", hours=hours, minutes=rest)

@@ -1,0 +1,114 @@
+"""Background work: expiry, delivery, housekeeping. `gerbang serve` runs it inside; `gerbang worker` runs it alone.
+
+Any number of processes may run it: expiry is a compare-and-set, deliveries are leased.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Mapping
+
+from gerbang.channel import Channel
+from gerbang.clock import Clock, real_now
+from gerbang.errors import Reason, Refused
+from gerbang.merchants import get
+from gerbang.notifications.delivery import Deliverer
+from gerbang.payments import Move, Payment, get_payment
+from gerbang.payments.queries import overdue
+from gerbang.protocols.nonsnap.outcomes import close_unpaid
+from gerbang.protocols.nonsnap.replies import purge_replies
+from gerbang.sandbox.time import read_offset
+from gerbang.settings import Settings
+from gerbang.storage import Database, StorageBusy, Tx
+
+log = logging.getLogger(__name__)
+
+_EXPIRE_BATCH = 100
+_PURGE_EVERY_S = 60.0
+
+
+class Worker:
+    """The background work of one process."""
+
+    def __init__(
+        self, database: Database, clock: Clock, settings: Settings, channels: Mapping[str, Channel], deliverer: Deliverer
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings
+        self._channels = channels
+        self.deliverer = deliverer
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        delivering = asyncio.create_task(self.deliverer.run())
+        purged = 0.0
+        try:
+            while True:
+                try:
+                    await self.refresh_clock()
+                    await self.expire_due()
+                    if time.monotonic() - purged > _PURGE_EVERY_S:
+                        purged = time.monotonic()
+                        await self._purge()
+                except StorageBusy as error:
+                    log.warning("background work: %s", error)
+                except Exception:
+                    log.exception("background work")
+                await asyncio.sleep(self._settings.poll_interval_s)
+        finally:
+            delivering.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await delivering
+
+    async def refresh_clock(self) -> None:
+        """Take over what another process did to the sandbox clock."""
+        if self._settings.is_sandbox:
+            self._clock.offset = await self._database.read(read_offset)
+
+    async def expire_due(self) -> int:
+        """Close every payment whose time is over; how many."""
+        closed = 0
+        while True:
+            now = self._clock.now()
+            due = await self._database.read(lambda tx, now=now: overdue(tx, now=now, limit=_EXPIRE_BATCH))  # type: ignore[misc]
+            for payment in due:
+                closed += await self._expire(payment)
+            if len(due) < _EXPIRE_BATCH:
+                return closed
+
+    async def _expire(self, payment: Payment) -> int:
+        def expire(tx: Tx) -> None:
+            order, current = get_payment(tx, payment.id)
+            merchant = get(tx, current.merchant_id)
+            own = merchant.options.strict_override_path
+            close_unpaid(
+                tx,
+                self._channels[current.channel],
+                merchant,
+                order,
+                current,
+                Move.TIMED_OUT,
+                strict_override=self._settings.strict_override_path if own is None else own,
+                now=self._clock.now(),
+                failure="EXPIRED",
+            )
+
+        try:
+            await self._database.transact(expire)
+        except Refused as refused:
+            if refused.reason is not Reason.PAYMENT_MOVED_ON:
+                raise
+            return 0  # paid or cancelled in this very moment
+        return 1
+
+    async def _purge(self) -> None:
+        retention_s = self._settings.request_id_retention_s
+        while await self._database.transact(lambda tx: purge_replies(tx, real=real_now(), retention_s=retention_s)):
+            await asyncio.sleep(0.05)  # leave room for payments in between
+
+    async def settle(self, timeout_s: float) -> bool:
+        """Do everything that is due now; False when deliveries took longer than that."""
+        await self.expire_due()
+        return await self.deliverer.settle(timeout_s)

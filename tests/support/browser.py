@@ -1,0 +1,110 @@
+"""A real Chromium, driven by Playwright."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+NAMES = ("chromium", "google-chrome", "chromium-browser", "google-chrome-stable")
+MAC_APPS = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+# Tests run as root in containers (no sandbox there) and must not wait for a GPU or talk to anybody.
+ARGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def find_browser() -> str | None:
+    """The path of a Chromium or Chrome that starts, or None. GERBANG_TEST_BROWSER goes before all others."""
+    chosen = os.environ.get("GERBANG_TEST_BROWSER")
+    if chosen:
+        return chosen if starts(chosen) else None
+    on_path = [found for name in NAMES if (found := shutil.which(name))]
+    home_apps = [str(Path.home()) + app for app in MAC_APPS] if sys.platform == "darwin" else []
+    installed = [*on_path, *(MAC_APPS if sys.platform == "darwin" else ()), *home_apps]
+    for path in installed:
+        if starts(path):
+            return path
+    downloaded = downloaded_by_playwright()
+    return downloaded if downloaded and starts(downloaded) else None
+
+
+def starts(path: str) -> bool:
+    """Whether it can tell its version. A download without its shared libraries, or a snap's stub, cannot."""
+    if not Path(path).is_file():
+        return False
+    try:
+        asked = subprocess.run([path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return asked.returncode == 0
+
+
+def downloaded_by_playwright() -> str | None:
+    # In a process of its own: Playwright's event loop would otherwise count as running in ours.
+    ask = "from playwright.sync_api import sync_playwright\nwith sync_playwright() as p: print(p.chromium.executable_path)"
+    try:
+        asked = subprocess.run([sys.executable, "-c", ask], stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return asked.stdout.decode().strip() or None
+
+
+@cache
+def _found() -> str | None:
+    return find_browser()
+
+
+@contextmanager
+def launched_browser() -> Iterator[Browser]:
+    """A headless Chromium for the length of the block."""
+    path = _found()
+    if path is None:
+        raise RuntimeError("no Chromium was found: run `make browser`, or set GERBANG_TEST_BROWSER to the path of one")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(ARGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium per test module.
+
+    Not per session: while Playwright's synchronous API is open, its event loop counts as the running one of this
+    thread, and `asyncio.run` in any later test would fail. In a module that uses the browser, don't call it.
+    """
+    with launched_browser() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def browser_context(browser: Browser) -> Iterator[BrowserContext]:
+    """A fresh profile: no cookies, no storage. Indonesian, as the buyers are."""
+    context = browser.new_context(locale="id-ID", timezone_id="Asia/Jakarta")
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(browser_context: BrowserContext) -> Page:
+    """A tab in a fresh profile."""
+    return browser_context.new_page()
