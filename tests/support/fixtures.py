@@ -6,6 +6,7 @@ read at all when someone runs one room's tests.
     browser, browser_context, page    support/browser.py
     postgres, postgres_dsn            support/postgres.py
     listener                          support/listener.py
+    engine, data_address, database, gateway, sqlite_gateway   support/gateway.py
 """
 
-pytest_plugins = ("support.browser", "support.postgres", "support.listener")
+pytest_plugins = ("support.browser", "support.postgres", "support.listener", "support.gateway")

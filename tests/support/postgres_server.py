@@ -95,7 +95,7 @@ def binaries_for(user: str | None, session_dir: Path) -> Path:
     if may_run(user, install / "bin" / "postgres"):
         return install / "bin"
 
-    # Typically a checkout in root's home directory. The layout stays, because programs find their libraries relative to themselves.
+    # Typically a checkout in root's home directory. The layout stays: programs find their libraries relative to themselves.
     copies = session_dir / "install"
     shutil.copytree(install, copies / package.name / install.name, ignore=shutil.ignore_patterns("include"), symlinks=True)
     libraries = package.with_name(package.name + ".libs")

@@ -1,0 +1,40 @@
+"""Listening: a bound socket and a uvicorn server over one gateway."""
+
+import logging
+import socket
+
+import uvicorn
+from starlette.types import ASGIApp
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises OSError when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError:
+        listening.close()
+        raise
+    listening.set_inheritable(True)
+    return listening
+
+
+def make_server(asgi: ASGIApp, *, log_level: str = "info") -> uvicorn.Server:
+    """A server that keeps out of logging's way: this program sets logging up itself."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            asgi,
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            log_level=max(logging.WARNING, getattr(logging, log_level.upper())),
+            server_header=False,
+            timeout_graceful_shutdown=5,
+            timeout_keep_alive=30,
+        )
+    )
