@@ -106,7 +106,7 @@ class Gateway:
         if self.settings.is_sandbox:
             from gerbang.sandbox.api import control_api
 
-            routes += control_api(self)
+            routes += [*control_api(self), Route("/openapi.json", self._describe)]
         if self._demo_base_url is not None:
             from gerbang.demo import demo_shop
             from gerbang.sandbox.seed import DEMO_CLIENT_ID
@@ -121,6 +121,12 @@ class Gateway:
             routes.append(Mount("/demo", app=shop))
         routes.append(Route("/{path:path}", _no_such_path, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]))
         return Starlette(routes=routes, lifespan=self._lifespan)
+
+    async def _describe(self, _request: Request) -> Response:
+        from gerbang.openapi import openapi_document
+        from gerbang.sandbox.api import control_endpoints
+
+        return JSONResponse(openapi_document(self.api.endpoints(), control_endpoints()))
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:

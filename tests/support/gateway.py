@@ -112,7 +112,9 @@ class RunningGateway:
     def create_order(self, invoice_number: str | None = None, amount: int = 60_000, **order: Any) -> Answer:
         """A DOKU e-Wallet order of the demo merchant."""
         number = invoice_number or f"INV-{uuid.uuid4().hex[:12]}"
-        return self.signed("POST", "/dokuwallet-emoney/v1/payment", {"order": {"invoice_number": number, "amount": amount, **order}})
+        return self.signed(
+            "POST", "/dokuwallet-emoney/v1/payment", {"order": {"invoice_number": number, "amount": amount, **order}}
+        )
 
     def status(self, invoice_or_request_id: str) -> Answer:
         """Check status as the demo merchant."""

@@ -6,6 +6,7 @@ Plain JSON over HTTP without signatures: the sandbox listens on loopback. Errors
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,17 +19,25 @@ from starlette.routing import BaseRoute, Route
 from gerbang.clock import iso_z
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
-from gerbang.ledger import Transfer, account, balance_of, entries, post, verify
+from gerbang.ledger import Problem, Transfer, account, balance_of, post, verify
 from gerbang.merchants import create, get
 from gerbang.merchants.gateway_key import gateway_public_key
 from gerbang.money import Rupiah
-from gerbang.notifications.outbox import Attempt, Notification, attempts_of, get_notification, list_notifications, resend
-from gerbang.payments import Order, Payment, events, find_order, payments_of, verify_payments
+from gerbang.notifications.outbox import get_notification, list_notifications, resend
+from gerbang.payments import find_order, payments_of, verify_payments
 from gerbang.protocols.nonsnap.notification import notify
+from gerbang.sandbox.records import (
+    AccountRecord,
+    NotificationRecord,
+    OrderRecord,
+    account_record,
+    notification_record,
+    order_record,
+)
 from gerbang.sandbox.seed import demo_pin_hash, seed, wipe
 from gerbang.sandbox.time import move
 from gerbang.storage import StorageBusy, Tx
-from gerbang.wallet import Level, balance, create_account, get_account, top_up
+from gerbang.wallet import Level, create_account, get_account, top_up
 
 if TYPE_CHECKING:
     from gerbang.app import Gateway
@@ -99,11 +108,35 @@ class TopUp(msgspec.Struct):
     amount: Amount
 
 
+class MerchantBalance(msgspec.Struct):
+    """What a merchant's own (corporate) account holds."""
+
+    client_id: str
+    balance: int
+
+
+class Notifications(msgspec.Struct):
+    """Notifications of an order as made, or of a merchant, newest first."""
+
+    notifications: list[NotificationRecord]
+
+
+class Verified(msgspec.Struct):
+    """Whether every invariant holds, and what does not."""
+
+    ok: bool
+    problems: list[Problem]
+
+
+class Done(msgspec.Struct):
+    """It is done."""
+
+    ok: bool = True
+
+
 class BadRequest(Exception):
     """The request is not understood; the text says why."""
 
-
-Handler = Callable[[Request], Awaitable[Any]]
 
 _STATUS = {
     Reason.MERCHANT_NOT_FOUND: 404,
@@ -116,36 +149,36 @@ _STATUS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class ControlEndpoint:
+    """One line of the control API's table of contents. `query` names the parameters; those ending in `?` are optional."""
+
+    method: str
+    path: str
+    summary: str
+    handler: Callable[["_ControlApi", Request], Awaitable[Any]]
+    response: type[msgspec.Struct]
+    request: type[msgspec.Struct] | None = None
+    query: tuple[str, ...] = ()
+
+
 def control_api(gateway: "Gateway") -> list[BaseRoute]:
     """The routes under /sandbox/v1."""
     api = _ControlApi(gateway)
 
-    def route(method: str, path: str, handler: Handler) -> Route:
+    def route(endpoint: ControlEndpoint) -> Route:
         async def answer(request: Request) -> Response:
-            return await _answered(handler, request)
+            return await _answered(lambda: endpoint.handler(api, request), request)
 
-        return Route(f"/sandbox/v1{path}", answer, methods=[method])
+        return Route(endpoint.path, answer, methods=[endpoint.method])
 
-    return [
-        route("POST", "/merchants", api.create_merchant),
-        route("POST", "/merchants/{client_id}/balance", api.fund_merchant),
-        route("GET", "/payments", api.show_payments),
-        route("POST", "/payments/outcome", api.play_outcome),
-        route("GET", "/notifications", api.show_notifications),
-        route("POST", "/notifications/{id}/resend", api.resend_notification),
-        route("GET", "/clock", api.read_clock),
-        route("POST", "/clock", api.move_clock),
-        route("POST", "/accounts", api.create_wallet_account),
-        route("GET", "/accounts/{account_id}", api.show_account),
-        route("POST", "/accounts/{account_id}/topup", api.top_up_account),
-        route("GET", "/verify", api.verify),
-        route("POST", "/reset", api.reset),
-    ]
+    return [route(endpoint) for endpoint in control_endpoints()]
 
 
-async def _answered(handler: Handler, request: Request) -> Response:
+async def _answered(handler: Callable[[], Awaitable[Any]], request: Request) -> Response:
+    status = 200
     try:
-        body, status = await handler(request), 200
+        body = await handler()
     except Refused as refused:
         body, status = _error(refused.reason.name.lower(), str(refused)), _STATUS.get(refused.reason, 400)
     except BadRequest as bad:
@@ -202,7 +235,7 @@ class _ControlApi:
         )
         return MerchantKeys(merchant.client_id, merchant.secret_key, public_key)
 
-    async def fund_merchant(self, request: Request) -> dict[str, Any]:
+    async def fund_merchant(self, request: Request) -> MerchantBalance:
         funds: TopUp = await _body(request, TopUp)
         client_id = request.path_params["client_id"]
 
@@ -213,15 +246,15 @@ class _ControlApi:
             post(tx, [movement], cause=new_id("top"), now=self._clock.now())
             return balance_of(tx, name)
 
-        return {"client_id": client_id, "balance": await self._database.transact(fund)}
+        return MerchantBalance(client_id, await self._database.transact(fund))
 
     # -- payments
 
-    async def play_outcome(self, request: Request) -> dict[str, Any]:
+    async def play_outcome(self, request: Request) -> OrderRecord:
         wanted: Outcome = await _body(request, Outcome)
         gateway = self._gateway
 
-        def play(tx: Tx) -> dict[str, Any]:
+        def play(tx: Tx) -> OrderRecord:
             merchant = get(tx, wanted.client_id)
             order = find_order(tx, merchant.client_id, wanted.invoice_number)
             if order is None:
@@ -233,27 +266,27 @@ class _ControlApi:
             own = merchant.options.strict_override_path
             strict = gateway.settings.strict_override_path if own is None else own
             notify(tx, channel, merchant, order, ended, strict_override=strict, now=now)
-            return order_json(tx, order)
+            return order_record(tx, order)
 
         return await self._database.transact(play)
 
-    async def show_payments(self, request: Request) -> dict[str, Any]:
+    async def show_payments(self, request: Request) -> OrderRecord:
         client_id, invoice = _query(request, "client_id"), _query(request, "invoice_number")
 
-        def show(tx: Tx) -> dict[str, Any]:
+        def show(tx: Tx) -> OrderRecord:
             order = find_order(tx, client_id, invoice)
             if order is None:
                 raise Refused(Reason.ORDER_NOT_FOUND, invoice_number=invoice)
-            return order_json(tx, order)
+            return order_record(tx, order)
 
         return await self._database.read(show)
 
     # -- notifications
 
-    async def show_notifications(self, request: Request) -> dict[str, Any]:
+    async def show_notifications(self, request: Request) -> Notifications:
         client_id, invoice = _query(request, "client_id"), request.query_params.get("invoice_number")
 
-        def show(tx: Tx) -> dict[str, Any]:
+        def show(tx: Tx) -> Notifications:
             order_id = None
             if invoice:
                 order = find_order(tx, client_id, invoice)
@@ -261,15 +294,15 @@ class _ControlApi:
                     raise Refused(Reason.ORDER_NOT_FOUND, invoice_number=invoice)
                 order_id = order.id
             found = list_notifications(tx, merchant_id=client_id, order_id=order_id, limit=200)
-            return {"notifications": [notification_json(tx, one) for one in found]}
+            return Notifications([notification_record(tx, one) for one in found])
 
         return await self._database.read(show)
 
-    async def resend_notification(self, request: Request) -> dict[str, Any]:
+    async def resend_notification(self, request: Request) -> NotificationRecord:
         notification_id = request.path_params["id"]
         await self._database.transact(lambda tx: resend(tx, notification_id, now=self._clock.now()))
         await self._gateway.deliverer.settle(_SETTLE_S)
-        return await self._database.read(lambda tx: notification_json(tx, get_notification(tx, notification_id)))
+        return await self._database.read(lambda tx: notification_record(tx, get_notification(tx, notification_id)))
 
     # -- time
 
@@ -295,13 +328,13 @@ class _ControlApi:
 
     # -- wallet
 
-    async def create_wallet_account(self, request: Request) -> dict[str, Any]:
+    async def create_wallet_account(self, request: Request) -> AccountRecord:
         new: NewAccount = await _body(request, NewAccount)
         pin_hash = None
         if new.pin is not None:
             pin_hash = await asyncio.to_thread(self._gateway.pin_hasher.hash, new.pin)
 
-        def make(tx: Tx) -> dict[str, Any]:
+        def make(tx: Tx) -> AccountRecord:
             now = self._clock.now()
             customer = create_account(
                 tx,
@@ -314,32 +347,32 @@ class _ControlApi:
             )
             if new.balance:
                 top_up(tx, customer, Rupiah(new.balance), limits=self._gateway.limits, now=now)
-            return account_json(tx, customer.id)
+            return account_record(tx, customer.id)
 
         return await self._database.transact(make)
 
-    async def show_account(self, request: Request) -> dict[str, Any]:
+    async def show_account(self, request: Request) -> AccountRecord:
         account_id = request.path_params["account_id"]
-        return await self._database.read(lambda tx: account_json(tx, account_id))
+        return await self._database.read(lambda tx: account_record(tx, account_id))
 
-    async def top_up_account(self, request: Request) -> dict[str, Any]:
+    async def top_up_account(self, request: Request) -> AccountRecord:
         amount = Rupiah((await _body(request, TopUp)).amount)
         account_id = request.path_params["account_id"]
 
-        def bring_in(tx: Tx) -> dict[str, Any]:
+        def bring_in(tx: Tx) -> AccountRecord:
             customer = get_account(tx, account_id)
             top_up(tx, customer, amount, limits=self._gateway.limits, now=self._clock.now())
-            return account_json(tx, account_id)
+            return account_record(tx, account_id)
 
         return await self._database.transact(bring_in)
 
     # -- the whole
 
-    async def verify(self, _request: Request) -> dict[str, Any]:
+    async def verify(self, _request: Request) -> Verified:
         problems = await self._database.read(lambda tx: verify(tx) + verify_payments(tx))
-        return {"ok": not problems, "problems": [msgspec.to_builtins(problem) for problem in problems]}
+        return Verified(not problems, problems)
 
-    async def reset(self, _request: Request) -> dict[str, Any]:
+    async def reset(self, _request: Request) -> Done:
         gateway = self._gateway
         pin_hash = await asyncio.to_thread(demo_pin_hash, gateway.pin_hasher)
 
@@ -350,88 +383,57 @@ class _ControlApi:
 
         await self._database.transact(start_over)
         gateway.directory.forget()
-        return {"ok": True}
+        return Done()
 
 
-def order_json(tx: Tx, order: Order) -> dict[str, Any]:
-    """An order with everything that happened to it."""
-    return {
-        "client_id": order.merchant_id,
-        "invoice_number": order.invoice_number,
-        "amount": order.amount,
-        "state": order.state,
-        "request_id": order.request_id,
-        "details": order.details,
-        "warnings": order.details.get("warnings", []),
-        "created_at": iso_z(order.created_at),
-        "payments": [payment_json(tx, payment) for payment in payments_of(tx, order.id)],
-        "notifications": [notification_json(tx, one) for one in list_notifications(tx, order_id=order.id)],
-    }
-
-
-def payment_json(tx: Tx, payment: Payment) -> dict[str, Any]:
-    """A payment with its events and its transfers."""
-    return {
-        "id": payment.id,
-        "channel": payment.channel,
-        "amount": payment.amount,
-        "state": payment.state,
-        "payer": payment.payer,
-        "approval_code": payment.approval_code,
-        "failure": payment.failure,
-        "created_at": iso_z(payment.created_at),
-        "expires_at": iso_z(payment.expires_at),
-        "finished_at": iso_z(payment.finished_at) if payment.finished_at else None,
-        "events": [
-            {"event": event.event, "state": event.state, "at": iso_z(event.at), "facts": event.facts}
-            for event in events(tx, payment.id)
-        ],
-        "transfers": [
-            {"id": line.id, "debit": line.debit, "credit": line.credit, "amount": line.amount, "entry": line.entry, "at": iso_z(line.at)}
-            for line in entries(tx, cause=payment.id)
-        ],
-    }
-
-
-def notification_json(tx: Tx, notification: Notification) -> dict[str, Any]:
-    """A notification with every attempt."""
-    return {
-        "id": notification.id,
-        "payment_id": notification.payment_id,
-        "url": notification.url,
-        "request_id": notification.request_id,
-        "body": notification.body.decode(),
-        "state": notification.state,
-        "created_at": iso_z(notification.created_at),
-        "next_attempt_at": iso_z(notification.due_at) if notification.due_at else None,
-        "attempts": [attempt_json(attempt) for attempt in attempts_of(tx, notification.id)],
-    }
-
-
-def attempt_json(attempt: Attempt) -> dict[str, Any]:
-    """One attempt: what was sent, what was signed, what came back."""
-    return {
-        "number": attempt.number,
-        "at": iso_z(attempt.at),
-        "duration_ms": attempt.duration_ms,
-        "request_headers": attempt.request_headers,
-        "string_to_sign": attempt.string_to_sign,
-        "status": attempt.status,
-        "answer_headers": attempt.answer_headers,
-        "answer_body": attempt.answer_body,
-        "error": attempt.error,
-    }
-
-
-def account_json(tx: Tx, account_id: str) -> dict[str, Any]:
-    """A wallet account with its balance; never its PIN."""
-    customer = get_account(tx, account_id)
-    return {
-        "account_id": customer.id,
-        "phone": customer.phone,
-        "name": customer.name,
-        "email": customer.email,
-        "level": customer.level,
-        "status": customer.status,
-        "balance": balance(tx, customer.id),
-    }
+def control_endpoints() -> list[ControlEndpoint]:
+    """The table of contents."""
+    root, api = "/sandbox/v1", _ControlApi
+    order = ("client_id", "invoice_number")
+    return [
+        ControlEndpoint("POST", f"{root}/merchants", "Register a merchant", api.create_merchant, MerchantKeys, NewMerchant),
+        ControlEndpoint(
+            "POST", f"{root}/merchants/{{client_id}}/balance", "Fund a merchant", api.fund_merchant, MerchantBalance, TopUp
+        ),
+        ControlEndpoint(
+            "GET", f"{root}/payments", "An order with everything about it", api.show_payments, OrderRecord, None, order
+        ),
+        ControlEndpoint(
+            "POST",
+            f"{root}/payments/outcome",
+            "Play buyer and provider without a browser",
+            api.play_outcome,
+            OrderRecord,
+            Outcome,
+        ),
+        ControlEndpoint(
+            "GET",
+            f"{root}/notifications",
+            "Notifications with every attempt",
+            api.show_notifications,
+            Notifications,
+            None,
+            ("client_id", "invoice_number?"),
+        ),
+        ControlEndpoint(
+            "POST", f"{root}/notifications/{{id}}/resend", "Deliver once more, now", api.resend_notification, NotificationRecord
+        ),
+        ControlEndpoint("GET", f"{root}/clock", "Read the clock", api.read_clock, ClockReading),
+        ControlEndpoint(
+            "POST",
+            f"{root}/clock",
+            "Move the clock; answers when all that became due has been started",
+            api.move_clock,
+            ClockReading,
+            ClockMove,
+        ),
+        ControlEndpoint(
+            "POST", f"{root}/accounts", "Open a wallet account", api.create_wallet_account, AccountRecord, NewAccount
+        ),
+        ControlEndpoint("GET", f"{root}/accounts/{{account_id}}", "A wallet account", api.show_account, AccountRecord),
+        ControlEndpoint(
+            "POST", f"{root}/accounts/{{account_id}}/topup", "Top a wallet account up", api.top_up_account, AccountRecord, TopUp
+        ),
+        ControlEndpoint("GET", f"{root}/verify", "Check every invariant", api.verify, Verified),
+        ControlEndpoint("POST", f"{root}/reset", "Back to the freshly started state", api.reset, Done),
+    ]

@@ -449,8 +449,8 @@ INFO: dict[Lang, dict[InfoTopic, tuple[Section, ...]]] = {
 }
 
 _MONTHS: dict[Lang, tuple[str, ...]] = {
-    "id": tuple("Januari Februari Maret April Mei Juni Juli Agustus September Oktober November Desember".split()),
-    "en": tuple("January February March April May June July August September October November December".split()),
+    "id": tuple(["Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober", "November", "Desember"]),
+    "en": tuple(["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]),
 }
 
 

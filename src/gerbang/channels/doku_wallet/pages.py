@@ -130,7 +130,9 @@ class WalletPages:
         def count(tx: Tx) -> int:
             _, payment = get_payment(tx, visit.payment.id)
             now = self._wiring.clock.now()
-            record_event(tx, payment.id, payment.merchant_id, _WRONG_PIN, payment.state, now=now, facts={"phone": mask_phone(phone)})
+            record_event(
+                tx, payment.id, payment.merchant_id, _WRONG_PIN, payment.state, now=now, facts={"phone": mask_phone(phone)}
+            )
             return sum(event.event == _WRONG_PIN for event in events(tx, payment.id))
 
         wrong = await self._wiring.database.transact(count)
@@ -387,5 +389,3 @@ def _login_errors(phone: str, pin: str) -> list[FieldError]:
 def wallet_pages(wiring: Wiring) -> list[BaseRoute]:
     """The routes of this room's pages."""
     return WalletPages(wiring).routes()
-
-
