@@ -191,7 +191,10 @@ def test_a_conflict_that_is_an_error_stays_an_error(gateway: StubGateway, client
 
 
 def test_status_is_asked_without_digest_and_with_an_encoded_invoice(gateway: StubGateway, client: DokuClient) -> None:
-    answer = b'{"order":{"invoice_number":"INV A/1","amount":120000.0},"transaction":{"status":"SUCCESS","date":"2025-07-10T03:00:48Z","original_request_id":"76392"},"channel":{"id":"EMONEY_DOKU"}}'  # noqa: E501
+    answer = (
+        b'{"order":{"invoice_number":"INV A/1","amount":120000.0},"channel":{"id":"EMONEY_DOKU"},'
+        b'"transaction":{"status":"SUCCESS","date":"2025-07-10T03:00:48Z","original_request_id":"76392"}}'
+    )
     gateway.reply = Reply(200, answer)
 
     status = client.status("INV A/1")

@@ -13,15 +13,15 @@ from starlette.types import ASGIApp
 
 from gerbang.channel import Channel, all_channels
 from gerbang.clock import Clock
-from gerbang.merchants import MerchantDirectory
+from gerbang.merchants import MerchantDirectory, list_all
 from gerbang.notifications.delivery import Deliverer
 from gerbang.protocols.nonsnap.notification import prepare
 from gerbang.protocols.nonsnap.service import NonSnap
 from gerbang.protocols.nonsnap.status import check_status_endpoint
 from gerbang.sandbox.seed import demo_pin_hash, is_seeded, seed
 from gerbang.sandbox.time import read_offset
-from gerbang.settings import Settings
-from gerbang.storage import Database, open_database
+from gerbang.settings import SANDBOX_SECRET_KEY, BadSettings, Settings
+from gerbang.storage import Database, Tx, open_database
 from gerbang.wallet import PinHasher, WalletLimits
 from gerbang.web.asgi import ApiTable, Edge
 from gerbang.web.assets import Assets
@@ -63,6 +63,7 @@ class Gateway:
     def prepare_data(self) -> None:
         """Sandbox: take over the clock, and write the demo data once."""
         if not self.settings.is_sandbox:
+            self.database.read_now(refuse_sandbox_keys)
             return
         self.clock.offset = self.database.read_now(read_offset)
         if not self.database.read_now(is_seeded):
@@ -110,7 +111,6 @@ class Gateway:
         if self._demo_base_url is not None:
             from gerbang.demo import demo_shop
             from gerbang.sandbox.seed import DEMO_CLIENT_ID
-            from gerbang.settings import SANDBOX_SECRET_KEY
 
             shop = demo_shop(
                 gateway_url=self._demo_base_url,
@@ -146,6 +146,13 @@ class Gateway:
         self.database.close()
 
 
+def refuse_sandbox_keys(tx: Tx) -> None:
+    """Production does not start beside keys that everyone knows. Raises BadSettings."""
+    for merchant in list_all(tx):
+        if merchant.secret_key == SANDBOX_SECRET_KEY:
+            raise BadSettings(f"merchant {merchant.client_id} has the sandbox's public secret key; give it one of its own first")
+
+
 def limits_of(settings: Settings) -> WalletLimits:
     """The wallet's limits as set."""
     return WalletLimits(
@@ -159,7 +166,7 @@ def limits_of(settings: Settings) -> WalletLimits:
 async def _warm_up() -> None:
     """Import what the first page and the first notification need, after the first answer could already be given."""
     await asyncio.sleep(0.5)
-    for module in ("jinja2", "aiohttp", "multipart"):
+    for module in ("jinja2", "aiohttp", "python_multipart"):
         await asyncio.to_thread(__import__, module)
 
 

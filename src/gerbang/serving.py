@@ -34,6 +34,7 @@ def make_server(asgi: ASGIApp, *, log_level: str = "info") -> uvicorn.Server:
             log_config=None,
             log_level=max(logging.WARNING, getattr(logging, log_level.upper())),
             server_header=False,
+            proxy_headers=False,  # behind a proxy, public_url says how buyers reach us
             timeout_graceful_shutdown=5,
             timeout_keep_alive=30,
         )

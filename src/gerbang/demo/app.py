@@ -59,6 +59,8 @@ class Shop:
     secret_key: str
     public_url: str
     pages: Pages
+    # Read once: the file may be edited while the process still runs what it read.
+    code: str = field(default_factory=lambda: inspect.getsource(receive_notification))
     orders: OrderBook = field(default_factory=OrderBook)
     calls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_CALLS_AT_ONCE))
 
@@ -102,7 +104,8 @@ def demo_shop(*, gateway_url: str, public_url: str, client_id: str, secret_key: 
 
 
 async def receive_notification(shop: Shop, request: Request, raw_body: bytes) -> Response:
-    note = verify_notification(request.headers, raw_body, shop.secret_key, target=path_called(request))
+    target = path_called(request)
+    note = verify_notification(request.headers, raw_body, shop.secret_key, target=target)
 
     order = shop.orders.find(note.invoice_number)
     if order is None:
@@ -286,7 +289,7 @@ async def show_order(shop: Shop, request: Request) -> Response:
         order,
         watch=is_watched(order),
         notify_path=urlsplit(shop.public_url).path + "/notifications",
-        code=inspect.getsource(receive_notification),
+        code=shop.code,
         background=check_if_due(shop, order),
     )
 

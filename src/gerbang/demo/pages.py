@@ -104,6 +104,7 @@ class Pages:
             here=request.url.path if request.method in ("GET", "HEAD") and status == 200 else f"{self.base}/",
             cart=cart,
             cart_count=sum(cart.values()),
+            cart_items=words.items(sum(cart.values()), language),
             **facts,
         )
         response = HTMLResponse(html, status, background=background)

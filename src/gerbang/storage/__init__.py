@@ -4,7 +4,17 @@ Everyone else sees `Database` (run a function in a transaction) and `Tx` (run SQ
 that both engines speak). See decision 0001.
 """
 
-from gerbang.storage.database import Database, Params, Retry, Row, StorageBusy, Tx
-from gerbang.storage.opening import open_database
+from gerbang.storage.database import ConstraintBroken, Database, Params, Retry, Row, StorageBusy, Tx
+from gerbang.storage.opening import StorageTooNew, open_database
 
-__all__ = ["Database", "Params", "Retry", "Row", "StorageBusy", "Tx", "open_database"]
+__all__ = [
+    "ConstraintBroken",
+    "Database",
+    "Params",
+    "Retry",
+    "Row",
+    "StorageBusy",
+    "StorageTooNew",
+    "Tx",
+    "open_database",
+]

@@ -1,10 +1,13 @@
 """The face that both engines show."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 Params = Mapping[str, Any]
 
@@ -25,12 +28,16 @@ class StorageBusy(Exception):
     """A lock was not to be had in time, or races were lost too often. Nothing was written; asking again is safe."""
 
 
+class ConstraintBroken(Exception):
+    """The schema refused a row that the code above should not have written. Let it surface: the transaction is over."""
+
+
 class Tx(ABC):
     """An open transaction. SQL is the common subset of both engines with `:name` parameters."""
 
     @abstractmethod
     def execute(self, sql: str, params: Params | None = None) -> int:
-        """Run a statement; the number of rows it touched."""
+        """Run a statement; the number of rows it touched. Raises ConstraintBroken."""
 
     @abstractmethod
     def one(self, sql: str, params: Params | None = None) -> Row | None:
@@ -39,6 +46,10 @@ class Tx(ABC):
     @abstractmethod
     def all(self, sql: str, params: Params | None = None) -> list[Row]:
         """Every row."""
+
+    @abstractmethod
+    def has_table(self, name: str) -> bool:
+        """Whether the schema has this table. Each engine keeps its list in a catalogue of its own."""
 
     @abstractmethod
     def signal(self, topic: str) -> None:
@@ -64,7 +75,15 @@ class Database(ABC):
         for topic in topics:
             callback = self._listeners.get(topic)
             if callback is not None:
-                callback()
+                try:
+                    callback()
+                except Exception:
+                    # The work is committed: a listener's trouble is not its caller's, nor the writer's.
+                    log.exception("listener of %s", topic)
+
+    def revision(self) -> str | None:
+        """The Alembic revision of the schema; None when there is no schema yet."""
+        return self.read_now(_revision)
 
     @abstractmethod
     async def transact(self, fn: Callable[[Tx], T]) -> T:
@@ -84,8 +103,15 @@ class Database(ABC):
 
     @abstractmethod
     def run_script(self, sql: str) -> None:
-        """Run several statements of this engine's own SQL (schema snapshots)."""
+        """Run several statements of this engine's own SQL (schema snapshots), all or none, one process at a time."""
 
     @abstractmethod
     def close(self) -> None:
         """Finish what is queued and let go of files and connections."""
+
+
+def _revision(tx: Tx) -> str | None:
+    if not tx.has_table("alembic_version"):
+        return None
+    row = tx.one("select version_num from alembic_version")
+    return None if row is None else str(row["version_num"])

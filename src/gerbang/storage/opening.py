@@ -2,10 +2,14 @@
 
 from importlib import resources
 
-from gerbang.storage.database import Database, Tx
+from gerbang.storage.database import Database
 
 # The newest Alembic revision; a test holds it against the migrations.
 HEAD = "0001"
+
+
+class StorageTooNew(Exception):
+    """A newer version of Gerbang has migrated this database. Nothing was touched."""
 
 
 def open_database(address: str, *, migrate: bool = True, connections: int = 16) -> Database:
@@ -13,6 +17,7 @@ def open_database(address: str, *, migrate: bool = True, connections: int = 16) 
 
     A fresh database gets the generated schema snapshot at once; an older one is migrated by Alembic. Importing SQLAlchemy
     and Alembic costs more time and memory than the rest of the server, so only a migration does it (decision 0001).
+    Raises StorageTooNew for a database that a newer version of Gerbang has used.
     """
     database: Database
     if address.startswith(("postgresql://", "postgres://")):
@@ -33,34 +38,27 @@ def open_database(address: str, *, migrate: bool = True, connections: int = 16) 
 
 
 def bring_up_to_date(database: Database, address: str) -> None:
-    """Create or migrate the schema. Several processes may start at once: the second finds the work done."""
-    revision = database.read_now(_revision)
+    """Create or migrate the schema. Several processes may start at once: the second finds the work done.
+
+    Raises StorageTooNew.
+    """
+    revision = database.revision()
     if revision == HEAD:
         return
     if revision is None:
-        script = resources.files("gerbang.storage").joinpath(f"schema_{database.engine}.sql").read_text()
-        if database.engine == "postgresql":
-            # Two processes that start together: one creates, the other waits and sees it done.
-            script = "select pg_advisory_xact_lock(7305001);\n" + script
+        script = resources.files("gerbang.storage").joinpath(f"schema_{database.engine}.sql").read_text(encoding="utf-8")
         try:
             database.run_script(script)
         except Exception:
-            if database.read_now(_revision) != HEAD:
+            # Another process that started at the same time was quicker?
+            if database.revision() != HEAD:
                 raise
         return
-    from gerbang.storage.migrating import upgrade
+    from gerbang.storage.migrating import revisions, upgrade
 
+    if revision not in revisions():
+        raise StorageTooNew(
+            f"the database is at revision {revision}, which this version of Gerbang does not know (its newest is {HEAD}):"
+            " a newer version has used it. Install that version or a later one"
+        )
     upgrade(address)
-
-
-def _revision(tx: Tx) -> str | None:
-    # Both engines list their tables in a catalogue of their own, so ask the table itself whether it is there.
-    from_catalogue = {
-        "SqliteTx": "select name from sqlite_master where name = 'alembic_version'",
-        "PostgresTx": "select to_regclass('alembic_version')::text as name",
-    }[type(tx).__name__]
-    found = tx.one(from_catalogue)
-    if found is None or found["name"] is None:
-        return None
-    row = tx.one("select version_num from alembic_version")
-    return None if row is None else str(row["version_num"])

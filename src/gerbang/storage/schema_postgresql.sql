@@ -24,6 +24,7 @@ CREATE TABLE instance (
   value TEXT NOT NULL,
   PRIMARY KEY (name)
 );
+COMMENT ON TABLE instance IS 'Facts about this installation: keys it made for itself, the clock''s offset';
 CREATE TABLE merchant (
   client_id TEXT NOT NULL,
   name TEXT NOT NULL,
@@ -79,6 +80,7 @@ CREATE TABLE reply (
   PRIMARY KEY (scope, body_hash)
 );
 CREATE INDEX reply_age ON reply (stored_real_at);
+COMMENT ON TABLE reply IS 'First answers, for repeats of the same request. Its age is real time: repeats come from real clients';
 CREATE TABLE transfer (
   id TEXT NOT NULL,
   debit TEXT NOT NULL,
@@ -149,5 +151,5 @@ CREATE TABLE payment (
 );
 CREATE INDEX payment_open ON payment (expires_at) WHERE state = 'PENDING';
 CREATE INDEX payment_order ON payment (order_id);
-create table alembic_version (version_num varchar(32) not null primary key);
+create table alembic_version (version_num varchar(32) not null, constraint alembic_version_pkc primary key (version_num));
 insert into alembic_version (version_num) values ('0001');

@@ -150,5 +150,5 @@ CREATE TABLE payment (
 );
 CREATE INDEX payment_open ON payment (expires_at) WHERE state = 'PENDING';
 CREATE INDEX payment_order ON payment (order_id);
-create table alembic_version (version_num varchar(32) not null primary key);
+create table alembic_version (version_num varchar(32) not null, constraint alembic_version_pkc primary key (version_num));
 insert into alembic_version (version_num) values ('0001');

@@ -9,13 +9,14 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gerbang.storage.database import MAX_TRIES, Database, Params, Retry, Row, StorageBusy, Tx
+from gerbang.storage.database import MAX_TRIES, ConstraintBroken, Database, Params, Retry, Row, StorageBusy, Tx
 
 T = TypeVar("T")
 
@@ -32,7 +33,10 @@ class SqliteTx(Tx):
         self.topics: set[str] = set()
 
     def execute(self, sql: str, params: Params | None = None) -> int:
-        return self._connection.execute(sql, params or ()).rowcount
+        try:
+            return self._connection.execute(sql, params or ()).rowcount
+        except sqlite3.IntegrityError as error:
+            raise ConstraintBroken(str(error)) from error
 
     def one(self, sql: str, params: Params | None = None) -> Row | None:
         row: Row | None = self._connection.execute(sql, params or ()).fetchone()
@@ -41,6 +45,9 @@ class SqliteTx(Tx):
     def all(self, sql: str, params: Params | None = None) -> list[Row]:
         return self._connection.execute(sql, params or ()).fetchall()
 
+    def has_table(self, name: str) -> bool:
+        return self.one("select 1 as found from sqlite_master where type = 'table' and name = :name", {"name": name}) is not None
+
     def signal(self, topic: str) -> None:
         self.topics.add(topic)
 
@@ -48,6 +55,7 @@ class SqliteTx(Tx):
 @dataclass(slots=True)
 class _Job:
     fn: Callable[[Tx], Any]
+    reads_only: bool = False
     # One of the two waits for the result.
     future: "asyncio.Future[Any] | None" = None
     loop: asyncio.AbstractEventLoop | None = None
@@ -55,6 +63,7 @@ class _Job:
     tries: int = 0
     result: Any = None
     error: BaseException | None = None
+    topics: set[str] = field(default_factory=set)
 
 
 class SqliteDatabase(Database):
@@ -72,9 +81,8 @@ class SqliteDatabase(Database):
         # Opening creates the WAL files, so that read-only connections find them.
         self._writer.execute("pragma user_version")
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
-        self._readers_lock = threading.Lock()
+        self._lock = threading.Lock()  # holds what is queued, `_closed` and `_idle_readers` together
+        self._idle_readers: list[sqlite3.Connection] = []
         self._read_pool = ThreadPoolExecutor(_READERS, thread_name_prefix="gerbang-read")
         self._closed = False
         self._thread = threading.Thread(target=self._write_loop, name="gerbang-writer", daemon=True)
@@ -84,13 +92,17 @@ class SqliteDatabase(Database):
         connection = sqlite3.connect(
             self.path, isolation_level=None, check_same_thread=False, timeout=_LOCK_WAIT_S, cached_statements=512
         )
-        connection.row_factory = sqlite3.Row
-        if not self._in_memory:
-            connection.execute("pragma journal_mode = wal")
-        # Durability is not an option: what was acknowledged survives power loss.
-        connection.execute("pragma synchronous = full")
-        connection.execute("pragma foreign_keys = on")
-        connection.execute("pragma cache_size = -16000")
+        try:
+            connection.row_factory = sqlite3.Row
+            if not self._in_memory:
+                _use_wal(connection)
+            # Durability is not an option: what was acknowledged survives power loss.
+            connection.execute("pragma synchronous = full")
+            connection.execute("pragma foreign_keys = on")
+            connection.execute("pragma cache_size = -16000")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     # -- writing
@@ -102,14 +114,20 @@ class SqliteDatabase(Database):
         return await future
 
     def transact_now(self, fn: Callable[[Tx], T]) -> T:
-        waiter: Future[T] = Future()
-        self._submit(_Job(fn, waiter=waiter))
-        return waiter.result()
+        result: T = self._wait_for(_Job(fn))
+        return result
+
+    def _wait_for(self, job: _Job) -> Any:
+        assert threading.current_thread() is not self._thread, "a transaction inside a transaction would wait for itself"
+        job.waiter = Future()
+        self._submit(job)
+        return job.waiter.result()
 
     def _submit(self, job: _Job) -> None:
-        if self._closed:
-            raise StorageBusy("the database is closed")
-        self._jobs.put(job)
+        with self._lock:  # so that nothing is queued behind the end
+            if self._closed:
+                raise StorageBusy("the database is closed")
+            self._jobs.put(job)
 
     def _write_loop(self) -> None:
         stop = False
@@ -130,25 +148,25 @@ class SqliteDatabase(Database):
             self._run_batch(batch)
 
     def _run_batch(self, batch: list[_Job]) -> None:
-        tx = SqliteTx(self._writer)
         try:
             self._writer.execute("begin immediate")
             for job in batch:
-                self._run_job(tx, job)
+                self._run_job(job)
             self._writer.execute("commit")
         except BaseException as error:
-            # The commit itself failed (disk full, file locked by another process): nobody's work is there.
+            # The commit itself failed (disk full, file locked by another process): nobody's work is there. Who was refused
+            # is told the same, because it may have been refused for what a neighbour wrote.
             with contextlib.suppress(sqlite3.Error):
                 self._writer.execute("rollback")
-            busy = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
             for job in batch:
-                job.error = StorageBusy(str(error)) if busy else error
+                job.error = StorageBusy(str(error)) if _is_busy(error) else error
         else:
-            self._tell(tx.topics)
+            self._tell({topic for job in batch if job.error is None for topic in job.topics})
         _answer(batch)
 
-    def _run_job(self, tx: SqliteTx, job: _Job) -> None:
+    def _run_job(self, job: _Job) -> None:
         while True:
+            tx = SqliteTx(self._writer)
             self._writer.execute("savepoint job")
             try:
                 job.result = job.fn(tx)
@@ -160,35 +178,66 @@ class SqliteDatabase(Database):
                     continue
                 job.error = StorageBusy("lost too many races") if isinstance(error, Retry) else error
                 return
+            if job.reads_only:
+                self._writer.execute("rollback to job")
             self._writer.execute("release job")
+            job.topics = tx.topics
             return
 
     # -- reading
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
         if self._in_memory:
-            return await self.transact(fn)
-        return await asyncio.get_running_loop().run_in_executor(self._read_pool, self.read_now, fn)
+            # There is one connection, so reading waits in the same line.
+            loop = asyncio.get_running_loop()
+            future: asyncio.Future[T] = loop.create_future()
+            self._submit(_Job(fn, reads_only=True, future=future, loop=loop))
+            return await future
+        with self._lock:
+            if self._closed:
+                raise StorageBusy("the database is closed")
+            reading = self._read_pool.submit(self._read, fn)
+        return await asyncio.wrap_future(reading)
 
     def read_now(self, fn: Callable[[Tx], T]) -> T:
         if self._in_memory:
-            return self.transact_now(fn)
-        connection = self._reader()
-        connection.execute("begin")
-        try:
-            return fn(SqliteTx(connection))
-        finally:
-            connection.execute("commit")
+            result: T = self._wait_for(_Job(fn, reads_only=True))
+            return result
+        with self._lock:
+            if self._closed:
+                raise StorageBusy("the database is closed")
+        return self._read(fn)
 
-    def _reader(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+    def _read(self, fn: Callable[[Tx], T]) -> T:
+        try:
+            with self._reader() as connection:
+                connection.execute("begin")
+                try:
+                    return fn(SqliteTx(connection))
+                finally:
+                    connection.execute("rollback")
+        except sqlite3.OperationalError as error:
+            if _is_busy(error):
+                raise StorageBusy(str(error)) from error
+            raise
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """A read-only connection for the length of the block. There are as many as there ever were readers at once."""
+        with self._lock:
+            connection = self._idle_readers.pop() if self._idle_readers else None
         if connection is None:
             connection = self._connect()
             connection.execute("pragma query_only = on")
-            self._local.connection = connection
-            with self._readers_lock:
-                self._readers.append(connection)
-        return connection
+        try:
+            yield connection
+        finally:
+            with self._lock:
+                keep = not self._closed
+                if keep:
+                    self._idle_readers.append(connection)
+            if not keep:
+                connection.close()
 
     def run_script(self, sql: str) -> None:
         def run(tx: Tx) -> None:
@@ -198,14 +247,36 @@ class SqliteDatabase(Database):
         self.transact_now(run)
 
     def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        self._jobs.put(None)
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._jobs.put(None)
+            idle, self._idle_readers = self._idle_readers, []
         self._thread.join()
         self._read_pool.shutdown(wait=True)
-        for connection in (*self._readers, self._writer):
+        for connection in (*idle, self._writer):
             connection.close()
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # SQLite does not wait here when another process is opening the same new file, whatever the timeout says.
+    deadline = time.monotonic() + _LOCK_WAIT_S
+    while True:
+        try:
+            connection.execute("pragma journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+            if time.monotonic() > deadline:
+                raise StorageBusy(str(error)) from error
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _answer(batch: list[_Job]) -> None:

@@ -440,17 +440,41 @@ INFO: dict[Lang, dict[InfoTopic, tuple[Section, ...]]] = {
             ),
             (
                 "Your part",
-                (
-                    "Keep your PIN secret. Anyone who knows your mobile number and PIN can pay from your account.",
-                ),
+                ("Keep your PIN secret. Anyone who knows your mobile number and PIN can pay from your account.",),
             ),
         ),
     },
 }
 
 _MONTHS: dict[Lang, tuple[str, ...]] = {
-    "id": tuple(["Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober", "November", "Desember"]),
-    "en": tuple(["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]),
+    "id": (
+        "Januari",
+        "Februari",
+        "Maret",
+        "April",
+        "Mei",
+        "Juni",
+        "Juli",
+        "Agustus",
+        "September",
+        "Oktober",
+        "November",
+        "Desember",
+    ),
+    "en": (
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ),
 }
 
 
@@ -466,8 +490,9 @@ def demo_note(note: str, lang: Lang) -> str:
 
 def choose_language(query_value: str | None, accept_language: str | None) -> Literal["id", "en"]:
     """The language asked for in the address, else the browser's best of ours, else Indonesian."""
-    if query_value == "id" or query_value == "en":
-        return query_value
+    for known in LANGUAGES:
+        if query_value == known:
+            return known
     best: tuple[float, Lang] = (0.0, "id")
     for offer in (accept_language or "").split(","):
         tag, _, parameter = offer.partition(";")

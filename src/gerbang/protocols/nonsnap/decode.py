@@ -6,6 +6,7 @@ numeric strings, booleans as text, phone numbers as numbers (real clients). Unkn
 """
 
 import math
+import re
 import types
 import typing
 from collections.abc import Callable
@@ -26,6 +27,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 Reader = Callable[[Any, str], Any]
 
 # A JSON number with a point or exponent becomes a Decimal: no float on the way of money.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
 _json = msgspec.json.Decoder(float_hook=Decimal)
 
 URL = msgspec.Meta(extra_json_schema={"format": "uri"})
@@ -149,7 +152,7 @@ def _text_reader(meta: list[msgspec.Meta]) -> Reader:
         if longest is not None and len(text) > longest:
             raise _invalid(path)
         # "Alphabetic, numeric, special chars": everything but control characters and lone surrogates.
-        if len(text) < shortest or any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) <= 0xDFFF for char in text):
+        if len(text) < shortest or _UNPRINTABLE.search(text):
             raise _invalid(path)
         if is_url and not is_absolute_url(text):
             raise _invalid(path)

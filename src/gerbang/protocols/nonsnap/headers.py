@@ -44,7 +44,7 @@ def check_timestamp(sent: str, *, real: datetime, window_s: int) -> None:
     if _TIMESTAMP.fullmatch(sent) is None:
         raise Rejected(errors.MALFORMED_HEADER, name="Request-Timestamp")
     try:
-        moment = datetime.strptime(sent[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+        moment = datetime.fromisoformat(sent[:19]).replace(tzinfo=UTC)
     except ValueError:
         raise Rejected(errors.MALFORMED_HEADER, name="Request-Timestamp") from None
     if window_s and abs((moment - real).total_seconds()) > window_s:

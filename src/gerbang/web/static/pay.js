@@ -45,6 +45,19 @@
     });
   }
 
+  // Mark the cell that the next digit fills.
+  for (const code of all(".code")) {
+    const input = code.querySelector("input");
+    const cells = code.querySelectorAll("i");
+    const mark = () => {
+      const at = Math.min(input.selectionStart ?? input.value.length, cells.length - 1);
+      cells.forEach((cell, index) => cell.classList.toggle("at", index === at));
+    };
+    code.classList.add("led");
+    for (const name of ["input", "focus", "keyup", "click", "select"]) input.addEventListener(name, mark);
+    mark();
+  }
+
   // Measured from the moment the page arrived, so that neither a wrong clock here nor a moved one there matters.
   const left = document.querySelector("[data-left]");
   if (left) {
