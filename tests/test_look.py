@@ -155,7 +155,8 @@ def test_contrast_is_what_the_guide_says(pair: tuple[str, str], expected: tuple[
     for selector, ratio in zip((":root", '[data-theme="dark"]'), expected, strict=True):
         colours = palette(selector)
         found = contrast(colours[pair[0]], colours[pair[1]])
-        assert found == pytest.approx(ratio, abs=0.051)
+        # the guide prints one decimal and rounds some of them up (5.847 is its 5.9), never by a whole tenth
+        assert found == pytest.approx(ratio, abs=0.06)
         assert found >= (3 if pair[0] == "control" else 4.5)
 
 

@@ -83,3 +83,7 @@ class ApiProtocol(Protocol):
     """Guards endpoints: authenticates, decodes, runs the action, signs the answer. One per API family."""
 
     async def handle(self, endpoint: Endpoint, request: HttpRequest, path_value: str) -> HttpReply: ...
+
+    async def too_large(self, request: HttpRequest) -> HttpReply:
+        """The answer to a request whose body was not read to its end."""
+        ...

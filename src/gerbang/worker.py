@@ -24,8 +24,9 @@ from gerbang.storage import Database, StorageBusy, Tx
 
 log = logging.getLogger(__name__)
 
-_EXPIRE_BATCH = 100
+_EXPIRE_BATCH = 50  # closed side by side, so that they share commits
 _PURGE_EVERY_S = 60.0
+_AFTER_TROUBLE_S = 5.0
 
 
 class Worker:
@@ -38,6 +39,7 @@ class Worker:
         self._clock = clock
         self._settings = settings
         self._channels = channels
+        self._stuck: set[str] = set()  # payments that could not be expired, so that the log says it once
         self.deliverer = deliverer
 
     async def run(self) -> None:
@@ -46,6 +48,7 @@ class Worker:
         purged = 0.0
         try:
             while True:
+                pause_s = self._settings.poll_interval_s
                 try:
                     await self.refresh_clock()
                     await self.expire_due()
@@ -55,8 +58,9 @@ class Worker:
                 except StorageBusy as error:
                     log.warning("background work: %s", error)
                 except Exception:
-                    log.exception("background work")
-                await asyncio.sleep(self._settings.poll_interval_s)
+                    log.exception("background work; trying again")
+                    pause_s = max(pause_s, _AFTER_TROUBLE_S)
+                await asyncio.sleep(pause_s)
         finally:
             delivering.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -64,8 +68,13 @@ class Worker:
 
     async def refresh_clock(self) -> None:
         """Take over what another process did to the sandbox clock."""
-        if self._settings.is_sandbox:
-            self._clock.offset = await self._database.read(read_offset)
+        if not self._settings.is_sandbox:
+            return
+        before = self._clock.offset
+        stored = await self._database.read(read_offset)
+        # When this process moved the clock while we were reading, what we read is older than that.
+        if self._clock.offset == before:
+            self._clock.offset = stored
 
     async def expire_due(self) -> int:
         """Close every payment whose time is over; how many."""
@@ -73,14 +82,23 @@ class Worker:
         while True:
             now = self._clock.now()
             due = await self._database.read(lambda tx, now=now: overdue(tx, now=now, limit=_EXPIRE_BATCH))  # type: ignore[misc]
-            for payment in due:
-                closed += await self._expire(payment)
-            if len(due) < _EXPIRE_BATCH:
+            outcomes = await asyncio.gather(*(self._expire(payment) for payment in due), return_exceptions=True)
+            for payment, outcome in zip(due, outcomes, strict=True):
+                if isinstance(outcome, BaseException) and payment.id not in self._stuck:
+                    self._stuck.add(payment.id)
+                    # One payment that cannot be closed must not keep the others open.
+                    log.error("payment %s could not be expired", payment.id, exc_info=outcome)
+            closed_now = sum(outcome for outcome in outcomes if isinstance(outcome, int))
+            closed += closed_now
+            if len(due) < _EXPIRE_BATCH or not closed_now:
                 return closed
 
     async def _expire(self, payment: Payment) -> int:
         def expire(tx: Tx) -> None:
             order, current = get_payment(tx, payment.id)
+            now = self._clock.now()
+            if now < current.expires_at:  # the sandbox clock was set back meanwhile
+                raise Refused(Reason.PAYMENT_MOVED_ON, payment=payment.id)
             merchant = get(tx, current.merchant_id)
             own = merchant.options.strict_override_path
             close_unpaid(
@@ -91,7 +109,7 @@ class Worker:
                 current,
                 Move.TIMED_OUT,
                 strict_override=self._settings.strict_override_path if own is None else own,
-                now=self._clock.now(),
+                now=now,
                 failure="EXPIRED",
             )
 

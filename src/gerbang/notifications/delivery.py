@@ -5,14 +5,16 @@ import contextlib
 import logging
 import time
 from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from gerbang.clock import Clock, real_now
+from gerbang.clock import Clock, real_now, to_ms
 from gerbang.merchants import Merchant
 from gerbang.notifications.outbox import TOPIC, Attempt, Notification, Prepare, Prepared
-from gerbang.notifications.queue import LEASE_S, any_due, claim, record, release, renew
+from gerbang.notifications.queue import LEASE_S, any_due, claim, record, release, renew, waiting
 from gerbang.settings import Settings
-from gerbang.storage import Database, StorageBusy
+from gerbang.storage import Database, Row
 
 if TYPE_CHECKING:
     import aiohttp
@@ -20,8 +22,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MAX_IN_FLIGHT = 256
-_MAX_PER_ENDPOINT = 16
-_KEPT_ANSWER = 4_096  # characters of a merchant's answer worth keeping
+_LANES = 16  # deliveries at a time to one endpoint …
+_NARROW_LANES = 2  # … and to one that did not answer last time, so that many of them cannot fill all there is
+_MAX_SILENT = 10_000  # how many endpoints that did not answer are remembered
+_LOOK_AHEAD = 64
+_KEPT_ANSWER = 4_096  # bytes of a merchant's answer worth keeping …
+_ANSWER_WAIT_S = 2.0  # … and how long they may take once the status is there
+_KEPT_HEADERS, _KEPT_HEADER = 64, 1_024
+# In production, so that a gateway that was down for half a day does not spend all attempts within a second.
+_LEAST_GAP_S = 300
+_AFTER_TROUBLE_S = 1.0
 
 
 class Deliverer:
@@ -33,12 +43,17 @@ class Deliverer:
         self._settings = settings
         self._prepare = prepare
         self._wake = asyncio.Event()
-        self._in_flight: dict[str, str] = {}  # notification id → endpoint
+        self._starting = asyncio.Lock()
+        self._renewing = asyncio.Lock()
+        self._leases: dict[str, int] = {}  # notification id → when our lease on it ends
+        self._claiming: dict[str, int] = {}  # leases being written: left over when we are stopped in this very moment
+        self._under_way: Counter[str] = Counter()  # endpoint → deliveries
+        self._silent: set[str] = set()  # endpoints that gave no answer last time
         self._tasks: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
 
     async def run(self) -> None:
-        """Deliver until cancelled, then give back what was not started."""
+        """Deliver until cancelled, then give back what was not delivered. Nothing that goes wrong ends it."""
         loop = asyncio.get_running_loop()
         self._database.listen(TOPIC, lambda: _wake_from_thread(loop, self._wake))
         renewing = asyncio.create_task(self._renew_leases())
@@ -46,10 +61,12 @@ class Deliverer:
             while True:
                 try:
                     await self.start_due()
-                except StorageBusy as error:
-                    log.warning("notifications: %s", error)
+                except Exception:
+                    log.exception("notifications cannot be read; trying again")
+                    await asyncio.sleep(_AFTER_TROUBLE_S)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._settings.poll_interval_s)
+                    async with asyncio.timeout(self._settings.poll_interval_s):
+                        await self._wake.wait()
                 self._wake.clear()
         finally:
             renewing.cancel()
@@ -57,31 +74,54 @@ class Deliverer:
 
     async def start_due(self) -> int:
         """Start everything that is due now and has a free lane; how many were started."""
-        started = 0
-        while True:
-            free = _MAX_IN_FLIGHT - len(self._in_flight)
-            if free <= 0:
-                return started
-            per_endpoint = Counter(self._in_flight.values())
-            saturated = [endpoint for endpoint, count in per_endpoint.items() if count >= _MAX_PER_ENDPOINT]
-            now, real = self._clock.now(), real_now()
-            # Looking costs no fsync; claiming does. Most looks find nothing.
-            if not await self._database.read(lambda tx, now=now: any_due(tx, now=now)):  # type: ignore[misc]
-                return started
-            limit = min(free, _MAX_PER_ENDPOINT)
-            claimed = await self._database.transact(
-                lambda tx, now=now, real=real, limit=limit, saturated=saturated: claim(  # type: ignore[misc]
-                    tx, now=now, real=real, limit=limit, saturated=saturated
-                )
-            )
-            if not claimed:
-                return started
-            for notification, merchant in claimed:
-                self._in_flight[notification.id] = notification.endpoint
-                task = asyncio.create_task(self._deliver(notification, merchant))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-            started += len(claimed)
+        async with self._starting:
+            started = 0
+            saturated = {endpoint for endpoint in self._under_way if self._lanes_left(endpoint) <= 0}
+            while (left := _MAX_IN_FLIGHT - self._under_way.total()) > 0:
+                # Looking costs no fsync and no writer; claiming does. Most looks find nothing.
+                found = await self._look(saturated)
+                chosen = self._choose(found, left, saturated)
+                if chosen:
+                    started += await self._claim(chosen)
+                if len(found) < _LOOK_AHEAD:
+                    break
+            return started
+
+    async def _look(self, saturated: set[str]) -> list[Row]:
+        now, real = self._clock.now(), real_now()
+        return await self._database.read(lambda tx: waiting(tx, now=now, real=real, limit=_LOOK_AHEAD, saturated=saturated))
+
+    def _choose(self, found: Sequence[Row], left: int, saturated: set[str]) -> list[str]:
+        """The ids that have a free lane. Adds endpoints that have none left to `saturated`."""
+        chosen: list[str] = []
+        taken: Counter[str] = Counter()
+        for row in found:
+            endpoint = row["endpoint"]
+            if len(chosen) == left:
+                break
+            if self._lanes_left(endpoint) - taken[endpoint] <= 0:
+                saturated.add(endpoint)
+            elif row["id"] not in self._leases:  # our own lease can run out while this process was suspended
+                chosen.append(row["id"])
+                taken[endpoint] += 1
+        return chosen
+
+    def _lanes_left(self, endpoint: str) -> int:
+        return (_NARROW_LANES if endpoint in self._silent else _LANES) - self._under_way[endpoint]
+
+    async def _claim(self, chosen: Sequence[str]) -> int:
+        now, real = self._clock.now(), real_now()
+        until = to_ms(real + timedelta(seconds=LEASE_S))
+        self._claiming = dict.fromkeys(chosen, until)
+        claimed = await self._database.transact(lambda tx: claim(tx, chosen, now=now, real=real, until=until))
+        self._claiming = {}
+        for notification, merchant in claimed:
+            self._leases[notification.id] = until
+            self._under_way[notification.endpoint] += 1
+            task = asyncio.create_task(self._deliver(notification, merchant))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return len(claimed)
 
     async def settle(self, timeout_s: float) -> bool:
         """Deliver until nothing is due and nothing is under way; False when time ran out first."""
@@ -101,28 +141,46 @@ class Deliverer:
 
     async def _deliver(self, notification: Notification, merchant: Merchant) -> None:
         try:
-            attempt = await self._post(notification, merchant)
-            delays = self._settings.notification_retry_delays_s
-            state = await self._database.transact(lambda tx: record(tx, notification, attempt, retry_delays_s=delays))
-            log.info(
-                "notification %s to %s: %s after attempt %d",
-                notification.id,
-                notification.endpoint,
-                state.value,
-                notification.attempts + 1,
-            )
+            attempt = await self._attempt(notification, merchant)
+            self._remember_silence(notification.endpoint, silent=attempt.status is None)
+            await self._record(notification, attempt)
         except Exception:
             # The lease ends by itself and the notification is tried again.
             log.exception("notification %s could not be recorded", notification.id)
         finally:
-            self._in_flight.pop(notification.id, None)
+            self._leases.pop(notification.id, None)
+            self._under_way[notification.endpoint] -= 1
+            if not self._under_way[notification.endpoint]:
+                del self._under_way[notification.endpoint]
             self._wake.set()
 
-    async def _post(self, notification: Notification, merchant: Merchant) -> Attempt:
+    def _remember_silence(self, endpoint: str, *, silent: bool) -> None:
+        if not silent:
+            self._silent.discard(endpoint)
+        elif len(self._silent) < _MAX_SILENT:
+            self._silent.add(endpoint)
+
+    async def _record(self, notification: Notification, attempt: Attempt) -> None:
+        async with self._renewing:  # from here on nobody moves our lease, by which the row knows us
+            lease = self._leases.pop(notification.id)
+        delays = self._settings.notification_retry_delays_s
+        gap = 0 if self._settings.is_sandbox else _LEAST_GAP_S
+        state = await self._database.transact(
+            lambda tx: record(tx, notification, attempt, lease=lease, retry_delays_s=delays, least_gap_s=gap)
+        )
+        log.info(
+            "notification %s to %s: %s, attempt %d%s",
+            notification.id,
+            notification.endpoint,
+            state.value,
+            notification.attempts + 1,
+            f" ({attempt.error})" if attempt.error else "",
+        )
+
+    async def _attempt(self, notification: Notification, merchant: Merchant) -> Attempt:
+        """Post it once. Whatever goes wrong is what the attempt says."""
         import aiohttp
         from yarl import URL
-
-        from gerbang.notifications.guard import check_literal
 
         real, at = real_now(), self._clock.now()
         began = time.perf_counter()
@@ -133,17 +191,23 @@ class Deliverer:
         try:
             # An ASCII URL is called exactly as the merchant wrote it; the path signed is the path called.
             url = URL(notification.url, encoded=notification.url.isascii())
-            prepared = self._prepare(notification, merchant, url.raw_path_qs or "/", real)
-            if not self._settings.is_sandbox:
-                check_literal(url.host)
+            if not url.raw_path:
+                url = url.join(URL("/" + (f"?{url.raw_query_string}" if url.raw_query_string else ""), encoded=True))
+            prepared = self._prepare(notification, merchant, url.raw_path_qs, real)
             session = await self._client()
             async with session.post(url, data=notification.body, headers=prepared.headers, allow_redirects=False) as response:
                 status = response.status
-                answer_headers = {name: value for name, value in response.headers.items()}
-                answer = (await response.content.read(_KEPT_ANSWER)).decode("utf-8", "replace")
+                answer_headers = _kept_headers(response)
+                answer = await _start_of_body(response)
+        except aiohttp.ConnectionTimeoutError:
+            error = f"no connection within {self._settings.notification_connect_timeout_s:g} s"
         except TimeoutError:
             error = f"no answer within {self._settings.notification_timeout_s:g} s"
         except (aiohttp.ClientError, OSError, ValueError) as failure:
+            error = f"{type(failure).__name__}: {failure}"
+        except Exception as failure:
+            # A mistake of ours. Recorded like any failure: a notification that trips us must not be tried for ever.
+            log.exception("notification %s", notification.id)
             error = f"{type(failure).__name__}: {failure}"
         return Attempt(
             number=0,  # given when recorded
@@ -155,8 +219,8 @@ class Deliverer:
             string_to_sign=prepared.string_to_sign,
             status=status,
             answer_headers=answer_headers,
-            answer_body=answer.replace("\x00", "�"),
-            error=error,
+            answer_body=answer,
+            error=None if error is None else _storable(error)[:_KEPT_ANSWER],
         )
 
     async def _client(self) -> "aiohttp.ClientSession":
@@ -172,6 +236,8 @@ class Deliverer:
                     connect=self._settings.notification_connect_timeout_s,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                # What a merchant answers is kept to be read by people.
+                headers={"Accept-Encoding": "identity"},
                 auto_decompress=False,
                 trust_env=False,
             )
@@ -180,23 +246,63 @@ class Deliverer:
     async def _renew_leases(self) -> None:
         while True:
             await asyncio.sleep(LEASE_S / 3)
-            held = list(self._in_flight)
-            if held:
-                with contextlib.suppress(StorageBusy):
-                    await self._database.transact(lambda tx, held=held: renew(tx, held, real=real_now()))  # type: ignore[misc]
+            try:
+                await self._renew()
+            except Exception:
+                log.exception("leases could not be renewed; trying again")
+
+    async def _renew(self) -> None:
+        async with self._renewing:
+            real = real_now()
+            # Most deliveries are over long before; only the slow ones are worth a commit.
+            ending = to_ms(real + timedelta(seconds=LEASE_S * 2 / 3))
+            held = {notification_id: until for notification_id, until in self._leases.items() if until <= ending}
+            if not held:
+                return
+            until = to_ms(real + timedelta(seconds=LEASE_S))
+            for notification_id in await self._database.transact(lambda tx: renew(tx, held, until=until)):
+                if notification_id in self._leases:  # else it ended meanwhile
+                    self._leases[notification_id] = until
 
     async def _stop(self) -> None:
         # Deliveries that are nearly through may finish; the others are taken up by the next process.
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
-        for task in list(self._tasks):
+        left = self._leases | self._claiming
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        left = list(self._in_flight)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if left:
-            with contextlib.suppress(StorageBusy):
+            try:
                 await self._database.transact(lambda tx: release(tx, left))
+            except Exception:
+                log.exception("leases could not be given back; they end by themselves")
         if self._session is not None:
             await self._session.close()
+            self._session = None
+
+
+def _kept_headers(response: "aiohttp.ClientResponse") -> dict[str, str]:
+    names_and_values = list(response.headers.items())[:_KEPT_HEADERS]
+    return {_storable(name)[:_KEPT_HEADER]: _storable(value)[:_KEPT_HEADER] for name, value in names_and_values}
+
+
+async def _start_of_body(response: "aiohttp.ClientResponse") -> str:
+    """What a person may want to see. It decides nothing, so it may be huge, broken or endless: it gets little room and time."""
+    import aiohttp
+
+    taken = bytearray()
+    with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError, ValueError):
+        async with asyncio.timeout(_ANSWER_WAIT_S):
+            while len(taken) < _KEPT_ANSWER and (chunk := await response.content.read(_KEPT_ANSWER - len(taken))):
+                taken += chunk
+    return _storable(taken.decode("utf-8", "replace"))
+
+
+def _storable(text: str) -> str:
+    """Text that both databases and JSON take: PostgreSQL refuses NUL, JSON refuses halves of surrogate pairs."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\x00", "\ufffd")
 
 
 def _wake_from_thread(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

@@ -1,57 +1,68 @@
-"""Where notifications may go. In production only public addresses: a URL from a request must not reach our own network."""
+"""Where notifications may go. In production only public addresses: a URL from a request must not reach our own network.
 
+The check sits where the socket is made, on the very address about to be connected to. Whatever spelling the URL has
+(`127.1`, `2130706433`, `[::ffff:7f00:1]`) and whatever a name resolves to a moment later, it comes down to that address.
+"""
+
+import errno
 import ipaddress
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import DefaultResolver
+if TYPE_CHECKING:
+    import aiohttp
+
+_UNICAST = ipaddress.ip_network("2000::/3")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Public by its number, yet a cloud's control plane answers there to its own machines (Azure).
+_CONTROL_PLANES = {"168.63.129.16"}
+
+# Longer than this, and a merchant's server may close the connection just as the next notification goes out on it; that would
+# count as a failure and cost half an hour. 2 s is the shortest keep-alive among common servers' defaults (gunicorn).
+_KEEP_ALIVE_S = 1.0
 
 
 class ForbiddenAddress(OSError):
-    """The host is, or resolves to, an address that is not public."""
+    """The address is not one of the public internet."""
+
+    def __init__(self, address: str) -> None:
+        # aiohttp shows `strerror` only.
+        super().__init__(errno.EACCES, f"{address} is not a public address")
 
 
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the public internet, also behind IPv6 forms that carry an IPv4 address."""
-    ip = ipaddress.ip_address(address.split("%", 1)[0])
+    try:
+        ip = ipaddress.ip_address(address.split("%", 1)[0])
+    except ValueError:
+        return False
     if isinstance(ip, ipaddress.IPv6Address):
-        carried = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        carried = ip.ipv4_mapped or ip.sixtofour
+        if ip in _NAT64:
+            carried = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
         if carried is not None:
             return is_public(str(carried))
-    return ip.is_global and not ip.is_multicast
+        # Python calls some unassigned and old local ranges global (`::7f00:1`, `fec0::`); only this one is in use.
+        if ip not in _UNICAST:
+            return False
+    return ip.is_global and not ip.is_multicast and str(ip) not in _CONTROL_PLANES
 
 
-class PublicResolver(AbstractResolver):
-    """Resolves names and refuses every answer that is not public. It sits in the connector, so that the address checked is
-    the address connected to, whatever the name says a moment later."""
-
-    def __init__(self) -> None:
-        self._inner = DefaultResolver()
-
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        public = [result for result in found if is_public(result["host"])]
-        if not public:
-            raise ForbiddenAddress(f"{host} does not resolve to a public address")
-        return public
-
-    async def close(self) -> None:
-        await self._inner.close()
+def public_socket(address: tuple[Any, ...]) -> socket.socket:
+    """A socket for an entry of getaddrinfo. Raises ForbiddenAddress before there is anything to connect with."""
+    family, kind, proto, _, where = address
+    if not is_public(str(where[0])):
+        raise ForbiddenAddress(str(where[0]))
+    return socket.socket(family, kind, proto)
 
 
-def check_literal(host: str | None) -> None:
-    """Refuse an IP address written into the URL itself, which no resolver sees. Raises ForbiddenAddress."""
-    try:
-        ipaddress.ip_address((host or "").strip("[]"))
-    except ValueError:
-        return
-    if not is_public((host or "").strip("[]")):
-        raise ForbiddenAddress(f"{host} is not a public address")
-
-
-def connector(*, public_only: bool, limit: int) -> Any:
+def connector(*, public_only: bool, limit: int) -> "aiohttp.TCPConnector":
     """The aiohttp connector that deliveries use."""
     import aiohttp
 
-    return aiohttp.TCPConnector(limit=limit, resolver=PublicResolver() if public_only else None, ttl_dns_cache=30)
+    return aiohttp.TCPConnector(
+        limit=limit,
+        keepalive_timeout=_KEEP_ALIVE_S,
+        ttl_dns_cache=30,
+        socket_factory=public_socket if public_only else None,
+    )

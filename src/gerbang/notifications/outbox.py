@@ -16,6 +16,8 @@ from gerbang.storage import Row, Tx
 
 TOPIC = "outbox"
 
+_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
 
 class NotificationState(StrEnum):
     """Where a notification stands."""
@@ -99,8 +101,7 @@ def enqueue(
     tx: Tx, *, merchant_id: str, order_id: str, payment_id: str, kind: str, url: str, body: dict[str, Any], now: datetime
 ) -> str:
     """Put a notification into the outbox; its id. It leaves as soon as `tx` is committed."""
-    parts = urlsplit(url)
-    notification_id = new_id("ntf")
+    notification_id = _next_id(tx, payment_id)
     at = to_ms(now)
     tx.execute(
         "insert into notification (id, merchant_id, order_id, payment_id, kind, url, endpoint, request_id, body, state, attempts,"
@@ -113,7 +114,7 @@ def enqueue(
             "payment_id": payment_id,
             "kind": kind,
             "url": url,
-            "endpoint": f"{parts.scheme}://{parts.netloc}".lower(),
+            "endpoint": endpoint_of(url),
             "request_id": notification_id.removeprefix("ntf_"),
             "body": body_bytes(body),
             "at": at,
@@ -121,6 +122,28 @@ def enqueue(
     )
     tx.signal(TOPIC)
     return notification_id
+
+
+def endpoint_of(url: str) -> str:
+    """Whom a URL reaches, for keeping one slow receiver from holding back others: scheme, host, port. No user, no password."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in (None, {"http": 80, "https": 443}.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
+def _next_id(tx: Tx, payment_id: str) -> str:
+    """An id after all others of the payment: ids give the order of delivery.
+
+    Two made within a millisecond, or after the machine's clock was set back, would not sort by themselves.
+    """
+    made = new_id("ntf")
+    last = tx.one("select max(id) as id from notification where payment_id = :id", {"id": payment_id})
+    if last is None or last["id"] is None or last["id"] < made:
+        return made
+    # Counted up by one, in the digits that ids are written with.
+    kept: str = last["id"].rstrip("Z")
+    return kept[:-1] + _DIGITS[_DIGITS.index(kept[-1]) + 1] + "0" * (len(last["id"]) - len(kept))
 
 
 def resend(tx: Tx, notification_id: str, *, now: datetime) -> None:

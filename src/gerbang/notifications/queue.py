@@ -1,90 +1,185 @@
 """Taking due notifications from the outbox and putting the outcome back, safely with any number of processes."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from gerbang.clock import to_ms
 from gerbang.merchants import Merchant, find
 from gerbang.notifications.outbox import Attempt, Notification, NotificationState, notification_from
-from gerbang.storage import Tx
+from gerbang.storage import Retry, Row, Tx
 
 # Whoever delivers holds a lease in real time and renews it while the merchant's endpoint thinks. A process that dies
-# leaves a lease that ends soon, and another (or its successor) delivers.
+# leaves a lease that ends soon, and another (or its successor) delivers. The moment a lease ends also says whose it is.
 LEASE_S = 6.0
+# A lease that ends later than any process could have written: the machine's clock was set back. Nobody holds it.
+_IMPOSSIBLE_LEASE_S = 60.0
+
+# Of one payment only the oldest unfinished one is due, so they arrive in order. A person who asks for one gets it at once.
+_DUE = (
+    "n.due_at <= :now and (n.resend = 1 or not exists"
+    " (select 1 from notification e where e.payment_id = n.payment_id and e.id < n.id and e.due_at is not null))"
+)
+_FREE = "(n.lease_real_until < :real or n.lease_real_until > :impossible)"
 
 
-def claim(
-    tx: Tx, *, now: datetime, real: datetime, limit: int, saturated: Collection[str] = ()
-) -> list[tuple[Notification, Merchant]]:
-    """Lease due notifications. Of one payment only the oldest unfinished one is ever due: they arrive in order.
+def waiting(tx: Tx, *, now: datetime, real: datetime, limit: int, saturated: Collection[str] = ()) -> list[Row]:
+    """The `id` and `endpoint` of notifications that are due and that nobody delivers, longest due first.
 
     saturated  endpoints that have as many deliveries under way as they may; a slow one never holds back the others
     """
-    params: dict[str, object] = {"now": to_ms(now), "real": to_ms(real), "limit": limit}
-    skip = ""
-    if saturated:
-        names = {f"skip{index}": endpoint for index, endpoint in enumerate(sorted(saturated))}
-        params |= names
-        skip = f" and n.endpoint not in ({', '.join(':' + name for name in names)})"
-    rows = tx.all(
-        "select n.* from notification n where n.due_at <= :now and n.lease_real_until < :real"
-        " and not exists (select 1 from notification e where e.payment_id = n.payment_id and e.id < n.id and e.due_at is not null)"
-        + skip
-        + " order by n.due_at, n.id limit :limit",
-        params,
+    skipped = {f"skip{index}": endpoint for index, endpoint in enumerate(sorted(saturated))}
+    skip = f" and n.endpoint not in ({', '.join(':' + name for name in skipped)})" if skipped else ""
+    return tx.all(
+        f"select n.id, n.endpoint from notification n where {_DUE} and {_FREE}{skip} order by n.due_at, n.id limit :limit",  # noqa: S608 - fixed texts only
+        {**_moments(now, real), "limit": limit, **skipped},
     )
+
+
+def claim(
+    tx: Tx, notification_ids: Sequence[str], *, now: datetime, real: datetime, until: int
+) -> list[tuple[Notification, Merchant]]:
+    """Lease those of the notifications that are still waiting. `until` is when the leases end, in ms of real time."""
     claimed: list[tuple[Notification, Merchant]] = []
-    until = to_ms(real + timedelta(seconds=LEASE_S))
-    for row in rows:
-        merchant = find(tx, row["merchant_id"])
-        won = tx.execute(
-            "update notification set lease_real_until = :until where id = :id and lease_real_until = :held",
-            {"id": row["id"], "until": until, "held": row["lease_real_until"]},
+    for notification_id in notification_ids:
+        row = tx.one(
+            f"select n.* from notification n where n.id = :id and {_DUE} and {_FREE}",  # noqa: S608 - fixed texts only
+            {**_moments(now, real), "id": notification_id},
         )
-        if won == 1 and merchant is not None:
+        if row is None:
+            continue
+        merchant = find(tx, row["merchant_id"])
+        if merchant is None:
+            # Removed: there is no key left to sign with.
+            _move(tx, row, state=NotificationState.GAVE_UP, attempts=row["attempts"], due_at=None, resend=False, lease=0)
+        elif _move(tx, row, lease=until):
             claimed.append((notification_from(row), merchant))
     return claimed
 
 
-def renew(tx: Tx, notification_ids: Sequence[str], *, real: datetime) -> None:
-    """Hold the leases of deliveries still under way."""
-    for notification_id in notification_ids:
-        tx.execute(
-            "update notification set lease_real_until = :until where id = :id",
-            {"id": notification_id, "until": to_ms(real + timedelta(seconds=LEASE_S))},
+def renew(tx: Tx, held: Mapping[str, int], *, until: int) -> list[str]:
+    """Hold the leases of deliveries under way until later; the ids that were still ours."""
+    return [
+        notification_id
+        for notification_id, ends in held.items()
+        if tx.execute(
+            "update notification set lease_real_until = :until where id = :id and lease_real_until = :ends",
+            {"id": notification_id, "until": until, "ends": ends},
         )
+    ]
+
+
+def release(tx: Tx, held: Mapping[str, int]) -> None:
+    """Give leases back undelivered (shutting down)."""
+    renew(tx, held, until=0)
 
 
 def any_due(tx: Tx, *, now: datetime) -> bool:
-    """Whether something waits for delivery now, leased or not."""
-    return tx.one("select 1 as found from notification where due_at <= :now limit 1", {"now": to_ms(now)}) is not None
+    """Whether something could be delivered now, leased or not."""
+    return tx.one(f"select 1 as found from notification n where {_DUE} limit 1", {"now": to_ms(now)}) is not None  # noqa: S608
 
 
-def release(tx: Tx, notification_ids: Sequence[str]) -> None:
-    """Give leases back undelivered (shutting down)."""
-    for notification_id in notification_ids:
-        tx.execute("update notification set lease_real_until = 0 where id = :id", {"id": notification_id})
+def bring_forward(tx: Tx, *, now: datetime) -> None:
+    """After the sandbox clock was set back: what was due at once is due at once still."""
+    tx.execute(
+        "update notification set due_at = :now where due_at > :now and (state = 'QUEUED' or resend = 1)", {"now": to_ms(now)}
+    )
 
 
-def record(tx: Tx, notification: Notification, attempt: Attempt, *, retry_delays_s: Sequence[int]) -> NotificationState:
+def record(
+    tx: Tx, notification: Notification, attempt: Attempt, *, lease: int, retry_delays_s: Sequence[int], least_gap_s: int = 0
+) -> NotificationState:
     """Write down an attempt and what follows: delivered, again later, or given up.
 
     Retries count from when the notification was made. A resend that fails changes nothing about the plan; if the plan was
     over, it stays over.
+
+    lease        when our lease ends; whether it is still ours decides who may plan what comes next
+    least_gap_s  the shortest wait before a retry: after the gateway itself was down for hours, the whole plan is in the past
     """
     row = tx.one("select * from notification where id = :id", {"id": notification.id})
     if row is None:
         return NotificationState.GAVE_UP  # the sandbox was reset while this was under way
-    before = tx.one("select max(number) as number from attempt where notification_id = :id", {"id": notification.id})
-    number = 1 + ((before["number"] if before else None) or 0)
+    was, attempts, due_at = NotificationState(row["state"]), row["attempts"], row["due_at"]
+    if not notification.resend:
+        attempts += 1
+    if attempt.succeeded:
+        state, due_at = NotificationState.DELIVERED, None
+    elif row["lease_real_until"] != lease:
+        state = was  # we were taken for dead; what follows is planned by whoever took over
+    elif was in (NotificationState.DELIVERED, NotificationState.GAVE_UP):
+        state, due_at = was, None
+    elif attempts > len(retry_delays_s):
+        state, due_at = NotificationState.GAVE_UP, None
+    elif attempts:
+        state = NotificationState.RETRYING
+        due_at = row["created_at"] + retry_delays_s[attempts - 1] * 1000
+        if not notification.resend:
+            due_at = max(due_at, to_ms(attempt.at) + least_gap_s * 1000)
+    else:
+        state, due_at = was, row["created_at"]  # a failed resend before the first attempt of its own
+    # A resend asked for while this attempt was under way is still owed.
+    resend_owed = bool(row["resend"]) and (not notification.resend or row["due_at"] != _ms(notification.due_at))
+    if resend_owed:
+        due_at = row["due_at"]
+    lease_after = 0 if row["lease_real_until"] == lease else row["lease_real_until"]
+    # First the row, then its attempt: whoever changes the row meanwhile makes us look again.
+    if not _move(tx, row, state=state, attempts=attempts, due_at=due_at, resend=resend_owed, lease=lease_after):
+        raise Retry
+    _write_attempt(tx, attempt, notification.id)
+    return state
+
+
+def _moments(now: datetime, real: datetime) -> dict[str, object]:
+    impossible = real + timedelta(seconds=_IMPOSSIBLE_LEASE_S)
+    return {"now": to_ms(now), "real": to_ms(real), "impossible": to_ms(impossible)}
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else to_ms(moment)
+
+
+def _move(
+    tx: Tx,
+    row: Row,
+    *,
+    lease: int,
+    state: NotificationState | None = None,
+    attempts: int | None = None,
+    due_at: int | None = None,
+    resend: bool | None = None,
+) -> bool:
+    """Change a notification unless it has changed since `row` was read. Without a state, only its lease."""
+    changes = "lease_real_until = :lease"
+    if state is not None:
+        changes += ", state = :state, attempts = :attempts, due_at = :due_at, resend = :resend"
+    # Lease and state alone could be as before though somebody delivered in between.
+    won = tx.execute(
+        f"update notification set {changes} where id = :id and lease_real_until = :old_lease and state = :old_state"  # noqa: S608 - fixed texts only
+        " and attempts = :old_attempts and coalesce(due_at, -1) = :old_due and resend = :old_resend",
+        {
+            "id": row["id"],
+            "lease": lease,
+            "old_lease": row["lease_real_until"],
+            "old_state": row["state"],
+            "old_attempts": row["attempts"],
+            "old_due": -1 if row["due_at"] is None else row["due_at"],
+            "old_resend": row["resend"],
+        }
+        | ({} if state is None else {"state": state.value, "attempts": attempts, "due_at": due_at, "resend": int(bool(resend))}),
+    )
+    return won == 1
+
+
+def _write_attempt(tx: Tx, attempt: Attempt, notification_id: str) -> None:
+    before = tx.one("select max(number) as number from attempt where notification_id = :id", {"id": notification_id})
     tx.execute(
         "insert into attempt (notification_id, number, at, started_real_at, duration_ms, url, request_headers, string_to_sign,"
         " status, answer_headers, answer_body, error) values (:notification_id, :number, :at, :started_real_at, :duration_ms, :url,"
         " :request_headers, :string_to_sign, :status, :answer_headers, :answer_body, :error)",
         {
-            "notification_id": notification.id,
-            "number": number,
+            "notification_id": notification_id,
+            "number": 1 + ((before["number"] if before else None) or 0),
             "at": to_ms(attempt.at),
             "started_real_at": to_ms(attempt.started_real_at),
             "duration_ms": attempt.duration_ms,
@@ -97,26 +192,3 @@ def record(tx: Tx, notification: Notification, attempt: Attempt, *, retry_delays
             "error": attempt.error,
         },
     )
-    was, attempts = NotificationState(row["state"]), row["attempts"]
-    # A resend asked for while this attempt was under way is still owed.
-    resend_owed = bool(row["resend"]) and not notification.resend
-    if not notification.resend:
-        attempts += 1
-    due_at: int | None
-    if attempt.succeeded:
-        state, due_at = NotificationState.DELIVERED, None
-    elif notification.resend and was in (NotificationState.DELIVERED, NotificationState.GAVE_UP):
-        state, due_at = was, None
-    elif attempts <= len(retry_delays_s):
-        state = NotificationState.RETRYING if attempts else was
-        due_at = row["created_at"] + (retry_delays_s[attempts - 1] * 1000 if attempts else 0)
-    else:
-        state, due_at = NotificationState.GAVE_UP, None
-    if resend_owed:
-        due_at = row["due_at"]
-    tx.execute(
-        "update notification set state = :state, attempts = :attempts, due_at = :due_at, resend = :resend, lease_real_until = 0"
-        " where id = :id",
-        {"id": notification.id, "state": state.value, "attempts": attempts, "due_at": due_at, "resend": int(resend_owed)},
-    )
-    return state

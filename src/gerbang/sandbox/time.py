@@ -3,9 +3,12 @@
 from datetime import datetime, timedelta
 
 from gerbang.clock import Clock, real_now
+from gerbang.notifications.queue import bring_forward
 from gerbang.storage import Tx
 
 _NAME = "clock_offset_ms"
+# Years, not ages: stored moments must stay within what dates can hold.
+_LIMIT = timedelta(days=365 * 50)
 
 
 def read_offset(tx: Tx) -> timedelta:
@@ -23,15 +26,17 @@ def write_offset(tx: Tx, offset: timedelta) -> None:
 
 
 def move(tx: Tx, clock: Clock, *, advance_s: float | None = None, set_to: datetime | None = None) -> timedelta:
-    """Advance, set, or (neither given) reset the clock; the new offset."""
+    """Advance, set, or (neither given) reset the clock; the new offset, as stored."""
+    before = read_offset(tx)
     if set_to is not None:
         offset = set_to - real_now()
     elif advance_s is not None:
-        offset = read_offset(tx) + timedelta(seconds=advance_s)
+        most = 2 * _LIMIT.total_seconds()
+        offset = before + timedelta(seconds=max(-most, min(most, advance_s)))
     else:
         offset = timedelta(0)
-    # Years, not ages: stored moments must stay within what dates can hold.
-    limit = timedelta(days=365 * 50)
-    offset = max(-limit, min(limit, offset))
-    write_offset(tx, offset)
-    return offset
+    write_offset(tx, max(-_LIMIT, min(_LIMIT, offset)))
+    stored = read_offset(tx)  # whole milliseconds, as every other process will see it
+    if stored < before:
+        bring_forward(tx, now=real_now() + stored)
+    return stored

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import errors
 from psycopg.rows import dict_row
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from gerbang.storage.database import MAX_TRIES, ConstraintBroken, Database, Params, Retry, Row, StorageBusy, Tx
 
@@ -110,7 +110,7 @@ class PostgresDatabase(Database):
                 # Someone else moved first. Wait a little, differently each time, so that losers do not meet again.
                 time.sleep(random.uniform(0, 0.002 * (attempt + 1)))  # noqa: S311
                 continue
-            except (errors.LockNotAvailable, PoolTimeout) as error:
+            except (errors.LockNotAvailable, PoolTimeout, PoolClosed) as error:
                 raise StorageBusy(str(error)) from error
             self._tell(topics)
             return result

@@ -4,6 +4,7 @@ The API needs the raw bytes in and the exact signed bytes out, so nothing stands
 """
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -15,9 +16,17 @@ from gerbang.endpoint import ApiProtocol, Endpoint, HttpReply, HttpRequest
 
 log = logging.getLogger(__name__)
 
+_HOST = re.compile(r"[\w.\-~]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?", re.ASCII)
+# Of a body that is too large, this much more is listened to: whoever is still speaking does not hear the answer.
+_DRAINED_BYTES = 8 * 1_048_576
+
 
 class TooLarge(Exception):
-    """The body is larger than the installation accepts."""
+    """The body is larger than the installation accepts. `more`: the caller is still speaking."""
+
+    def __init__(self, *, more: bool) -> None:
+        super().__init__()
+        self.more = more
 
 
 class ApiTable:
@@ -78,12 +87,13 @@ class Edge:
             await _send(send, HttpReply(405, (("Content-Type", "application/json"), ("Allow", ", ".join(found))), text))
             return
         protocol, endpoint, path_value = found
+        too_large = False
         try:
             body = await read_body(receive, self._max_body_bytes)
-        except TooLarge:
-            text = msgspec.json.encode({"error": {"code": "INVALID_PARAMETER", "message": "Request Body Too Large", "type": "Invalid Parameter"}})
-            await _send(send, HttpReply(413, (("Content-Type", "application/json"), ("Connection", "close")), text))
-            return
+        except TooLarge as error:
+            too_large, body = True, b""
+            if error.more:
+                await drain(receive, _DRAINED_BYTES)
         if body is None:
             return  # the caller went away before it had said everything
         headers = read_headers(scope)
@@ -95,6 +105,10 @@ class Edge:
             body=body,
             origin=origin_of(scope, headers),
         )
+        if too_large:
+            reply = await protocol.too_large(request)
+            await _send(send, HttpReply(reply.status, (*reply.headers, ("Connection", "close")), reply.body))
+            return
         await _send(send, await protocol.handle(endpoint, request, path_value))
 
 
@@ -109,9 +123,9 @@ def read_headers(scope: Scope) -> Mapping[str, str]:
 def origin_of(scope: Scope, headers: Mapping[str, str]) -> str:
     """Scheme and host as the caller wrote them, so that a page address works from where the caller is."""
     host = headers.get("host", "")
-    if not host or any(char in host for char in "/\\@ <>\"'"):
+    if _HOST.fullmatch(host) is None:
         server: tuple[str, Any] = scope.get("server") or ("127.0.0.1", 80)
-        host = f"{server[0]}:{server[1]}"
+        host = f"[{server[0]}]:{server[1]}" if ":" in server[0] else f"{server[0]}:{server[1]}"
     return f"{scope.get('scheme', 'http')}://{host}"
 
 
@@ -123,7 +137,7 @@ async def read_body(receive: Receive, most: int) -> bytes | None:
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
         if len(body) > most:
-            raise TooLarge
+            raise TooLarge(more=False)
         return body
     parts, size = [body], len(body)
     while message.get("more_body"):
@@ -133,8 +147,18 @@ async def read_body(receive: Receive, most: int) -> bytes | None:
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > most:
-            raise TooLarge
+            raise TooLarge(more=bool(message.get("more_body")))
     return b"".join(parts)
+
+
+async def drain(receive: Receive, most: int) -> None:
+    """Listen and forget, until the caller has said everything, hangs up, or has said `most` bytes."""
+    heard = 0
+    while heard <= most:
+        message = await receive()
+        heard += len(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            return
 
 
 async def _send(send: Send, reply: HttpReply) -> None:

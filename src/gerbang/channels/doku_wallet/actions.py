@@ -9,6 +9,7 @@ from gerbang.ids import new_digits
 from gerbang.ledger import Transfer, account
 from gerbang.money import Rupiah
 from gerbang.payments import Payment, finish, open_order
+from gerbang.protocols.nonsnap.decode import plain
 from gerbang.protocols.nonsnap.notification import override_warning
 from gerbang.storage import Tx
 from gerbang.wallet import Account, AccountStatus, wallet_ledger_account
@@ -35,7 +36,7 @@ def open_payment(call: Call, body: PaymentRequest) -> PaymentResponse:
         details["line_items"] = [
             {"name": item.name, "price": item.price, "quantity": item.quantity} for item in order.line_items
         ]
-    additional_info = call.raw.get("additional_info") or None
+    additional_info = plain(call.raw["additional_info"]) if body.additional_info is not None else None
     if additional_info:
         details["additional_info"] = additional_info
     override = body.additional_info.override_notification_url if body.additional_info else None
@@ -61,7 +62,7 @@ def open_payment(call: Call, body: PaymentRequest) -> PaymentResponse:
         order=OrderEcho(
             invoice_number=order.invoice_number,
             amount=order.amount,
-            line_items=call.raw["order"]["line_items"] if order.line_items else None,
+            line_items=plain(call.raw["order"]["line_items"]) if order.line_items else None,
         ),
         doku_wallet_payment_page=page,
         payment=page,

@@ -31,18 +31,55 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 _json = msgspec.json.Decoder(float_hook=Decimal)
 
-URL = msgspec.Meta(extra_json_schema={"format": "uri"})
+# What a body holds is kept and written again, at other depths of the stack: refuse early what could not be read back later.
+_MAX_DEPTH = 64
 
 
 def read_object(body: bytes) -> dict[str, Any]:
     """The JSON object, or Rejected(NOT_AN_OBJECT)."""
     try:
         decoded = _json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError):
+    except (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError):
+        # ArithmeticError: 1e9999999999999999999 is JSON, but too much for a Decimal.
         raise Rejected(errors.NOT_AN_OBJECT) from None
-    if not isinstance(decoded, dict):
+    if not isinstance(decoded, dict) or (body.count(b"{") + body.count(b"[") > _MAX_DEPTH and _is_deep(decoded)):
         raise Rejected(errors.NOT_AN_OBJECT)
     return decoded
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        inner: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                inner.extend(one.values())
+            elif isinstance(one, list):
+                inner.extend(one)
+        if not inner:
+            return False
+        level = inner
+    return any(isinstance(one, dict | list) for one in level)
+
+
+def plain(value: Any) -> Any:
+    """What was sent, for echoing and keeping: the same JSON value, its numbers in a form that every reader takes.
+
+    A Decimal becomes the int or float it equals; one that has none (1e400, or more digits than a float keeps) becomes text.
+    """
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    if not isinstance(value, Decimal):
+        return value
+    # Between these bounds Python writes no exponent, whose `+` notifications could not escape.
+    if value and not -4 < value.adjusted() < 15:
+        return str(value)
+    if value == value.to_integral_value():
+        return int(value)
+    near = float(value)
+    return near if Decimal(repr(near)) == value else str(value)
 
 
 def decode(sent: dict[str, Any], struct: type[S]) -> S:

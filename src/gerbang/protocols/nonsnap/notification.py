@@ -62,7 +62,8 @@ def override_warning(override: str, configured: str | None) -> str | None:
     """Why DOKU itself would not deliver to this override (decision D-10), or None."""
     if configured is None:
         return "DOKU itself would not deliver here: no Notification URL is configured for this merchant"
-    if urlsplit(override).path != urlsplit(configured).path:
+    # On the wire an empty path is `/`.
+    if (urlsplit(override).path or "/") != (urlsplit(configured).path or "/"):
         return "DOKU itself would not deliver here: the path differs from the configured Notification URL's"
     return None
 
@@ -94,7 +95,7 @@ _ECHOED = ("override_notification_url", "line_items", "account", "origin")
 def additional_info(order: Order) -> dict[str, Any]:
     """The request's additional_info as far as it is told back."""
     sent = order.details.get("additional_info") or {}
-    return {name: sent[name] for name in _ECHOED if name in sent}
+    return {name: sent[name] for name in _ECHOED if sent.get(name) not in (None, "")}
 
 
 def prepare(notification: Notification, merchant: Merchant, target: str, real: datetime) -> Prepared:

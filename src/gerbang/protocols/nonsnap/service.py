@@ -4,8 +4,9 @@ The way of a request: headers → timestamp → client → signature → (one tr
 keep the answer) → sign. Nothing is written for a request that is refused.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ import msgspec
 
 from gerbang.clock import Clock, iso_z, real_now
 from gerbang.endpoint import Call, Endpoint, HttpReply, HttpRequest
-from gerbang.errors import Refused
+from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, MerchantDirectory
 from gerbang.protocols.nonsnap import errors
 from gerbang.protocols.nonsnap.decode import decode, read_object
@@ -25,6 +26,8 @@ from gerbang.settings import Settings
 from gerbang.storage import Database, Retry, StorageBusy, Tx
 
 log = logging.getLogger(__name__)
+
+_REPEAT_WAIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class NonSnap:
         self._directory = directory
         self._clock = clock
         self._settings = settings
+        # Writing requests of this process that have begun and not ended.
+        self._running: dict[Hashable, asyncio.Future[None]] = {}
 
     async def handle(self, endpoint: Endpoint, request: HttpRequest, path_value: str) -> HttpReply:
         """Answer one request. Never raises: whatever goes wrong inside answers as an internal error and is logged."""
@@ -64,6 +69,11 @@ class NonSnap:
             log.exception("%s %s request %s", request.method, request.raw_path, request.headers.get("request-id"))
             outcome = _Outcome(errors.INTERNAL.status, body_of(errors.INTERNAL, {}))
         return signed_reply(request, merchant, outcome.status, outcome.body)
+
+    async def too_large(self, request: HttpRequest) -> HttpReply:
+        """Turned down unread, before any other check; signed when the client is known, like every error."""
+        body = body_of(errors.BODY_TOO_LARGE, {})
+        return signed_reply(request, await self._known_client(request), errors.BODY_TOO_LARGE.status, body)
 
     async def _known_client(self, request: HttpRequest) -> Merchant | None:
         client_id = request.headers.get("client-id", "").strip()
@@ -106,7 +116,29 @@ class NonSnap:
         )
         strict = merchant.options.strict_request_id
         strict = self._settings.strict_request_id if strict is None else strict
-        return await self._database.transact(lambda tx: self._once(tx, key, act, strict=strict))
+        # A strict client's repeats have the id in common, not the body.
+        alike: Hashable = key.scope if strict else (key.scope, key.body_hash)
+        await self._await_twin(alike)
+        ended = self._running.setdefault(alike, asyncio.get_running_loop().create_future())
+        try:
+            return await self._database.transact(lambda tx: self._once(tx, key, act, strict=strict))
+        finally:
+            if self._running.get(alike) is ended:
+                del self._running[alike]
+            if not ended.done():
+                ended.set_result(None)
+
+    async def _await_twin(self, alike: Hashable) -> None:
+        """Let a repeat wait for its first call here rather than on a lock, which would hold a database connection.
+
+        Only a convenience: between processes, and after this wait, the transaction decides (decision 0002). Raises
+        Refused(REQUEST_IN_PROGRESS) when the first call takes longer than the documented wait.
+        """
+        first = self._running.get(alike)
+        if first is not None and not first.done():
+            await asyncio.wait({first}, timeout=_REPEAT_WAIT_S)
+            if not first.done():
+                raise Refused(Reason.REQUEST_IN_PROGRESS)
 
     def _action(
         self, endpoint: Endpoint, request: HttpRequest, merchant: Merchant, path_value: str
@@ -149,8 +181,7 @@ class NonSnap:
         if first is not None:
             return _Outcome(409, first)
         if strict and request_id_was_used(tx, key, since=since):
-            answer = errors.BY_REASON[errors.Reason.REQUEST_IN_PROGRESS]
-            return _Outcome(answer.status, body_of(answer, {}))
+            raise Refused(Reason.REQUEST_IN_PROGRESS)
         try:
             body = act(tx)
         except Refused:

@@ -71,7 +71,10 @@ def targets_of(raw_path: str, query: str) -> tuple[str, ...]:
     path = raw_path or "/"
     forms = [path]
     if "%" in path:
-        forms.append(unquote(path))
+        decoded = unquote(path)
+        # A decoded line break would add lines to the signed text.
+        if "\n" not in decoded:
+            forms.append(decoded)
     if query:
         forms += [f"{form}?{query}" for form in forms]
     return tuple(forms)

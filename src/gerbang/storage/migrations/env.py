@@ -1,4 +1,7 @@
-"""What Alembic runs around the migrations. The connection, and with it the transaction, comes from `gerbang.storage.migrating`."""
+"""What Alembic runs around the migrations. The connection, and with it the transaction, comes from `gerbang.storage.migrating`.
+
+There is no way down: nothing that happened to money is given up to an older schema. Restore a backup instead.
+"""
 
 from alembic import context
 

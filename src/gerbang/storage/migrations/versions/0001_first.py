@@ -7,7 +7,6 @@ revision = "0001"
 down_revision = None
 
 
-# There is no way down: what a merchant was paid is not given up to an older schema. Restore a backup instead.
 def upgrade() -> None:
     op.create_table(
         "balance",

@@ -1,0 +1,34 @@
+"""The command line. Commands that work on data open the database themselves, beside a running server or without one."""
+
+import click
+
+from gerbang import __version__
+from gerbang.cli.lazy import LazyGroup
+from gerbang.cli.options import reads_settings
+
+# name → where the command is, and the first line of its help: `gerbang --help` imports none of them, and `gerbang serve`
+# imports no other.
+_COMMANDS = {
+    "serve": ("gerbang.cli.run:serve", "Start the gateway."),
+    "demo": ("gerbang.cli.run:demo", "Start the gateway with a demo shop to try it in a browser."),
+    "worker": ("gerbang.cli.run:worker", "Do the background work alone: expiry and notifications."),
+    "merchant": ("gerbang.cli.merchants:merchant", "Create, list, show and change merchants."),
+    "wallet": ("gerbang.cli.wallet:wallet", "Open, fund, list and unlock wallet accounts."),
+    "payments": ("gerbang.cli.payments:payments", "List orders, or show all about one."),
+    "notifications": ("gerbang.cli.notifications:notifications", "List, inspect and resend notifications to merchants."),
+    "clock": ("gerbang.cli.clock:clock", "Show or move the sandbox's time."),
+    "verify": ("gerbang.cli.verify:verify", "Recompute the books and name every row that does not fit."),
+    "sign": ("gerbang.cli.sign:sign", "Sign a request, or find out why a signature is wrong."),
+    "channels": ("gerbang.cli.channels:channels", "List the payment channels with their test values."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gerbang")
+@reads_settings
+def main() -> None:
+    """A payment gateway and e-wallet that speaks the DOKU API.
+
+    Start with `gerbang demo`, or `gerbang serve` for the gateway alone. All other commands work beside a running
+    server when they are given the same data: the same directory, --data, or settings.
+    """

@@ -1,0 +1,246 @@
+"""gerbang merchant …"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from gerbang.cli.data import Data, open_data
+from gerbang.cli.options import C, json_option, reads_settings
+from gerbang.cli.show import masked, print_facts, print_json, print_table, wib
+from gerbang.clock import iso_z
+from gerbang.errors import Reason, Refused
+from gerbang.merchants import Merchant, MerchantOptions, create, get, list_all, update
+from gerbang.merchants.gateway_key import gateway_public_key_now
+
+
+class MerchantRecord(msgspec.Struct, omit_defaults=True):
+    """A merchant for programs."""
+
+    client_id: str
+    name: str
+    secret_key: str
+    notification_url: str | None
+    options: dict[str, Any]
+    created_at: str
+    snap_public_key: str | None = None
+    gateway_public_key: str | None = None
+
+
+@click.group()
+@reads_settings
+def merchant() -> None:
+    """Create, list, show and change merchants."""
+
+
+class _FrameAncestors(click.ParamType):
+    name = "sources"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        # It becomes part of a response header.
+        if not value.isascii() or not value.isprintable() or set(value) & set(";,"):
+            self.fail("give CSP sources with blanks between, e.g. \"https://shop.example 'self'\"", param, ctx)
+        return value
+
+
+class _PublicKey(click.ParamType):
+    name = "file"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            pem = Path(value).read_text(encoding="ascii")
+        except (OSError, ValueError) as error:
+            self.fail(f"cannot read {value}: {error}", param, ctx)
+        if "PRIVATE KEY" in pem:
+            self.fail(f"{value} is a private key, which stays with the merchant; openssl rsa -in {value} -pubout", param, ctx)
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+        from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+        try:
+            key = load_pem_public_key(pem.encode())
+        except ValueError:
+            key = None  # type: ignore[assignment]
+        if not isinstance(key, RSAPublicKey):
+            self.fail(f"{value} is no RSA public key in PEM form", param, ctx)
+        return pem
+
+
+def _has_options(command: C) -> C:
+    """The options that `create` and `update` share, in the order help shows them."""
+    for option in reversed(
+        [
+            click.option("--notification-url", metavar="URL", help="Where its notifications go."),
+            click.option("--secret-key", metavar="KEY", help="Use this secret key (default for a new one: made for it)."),
+            click.option("--snap-public-key", type=_PublicKey(), help="File with its RSA public key (PEM), for SNAP."),
+            click.option(
+                "--strict-request-id/--no-strict-request-id",
+                default=None,
+                help="Refuse a repeated Request-Id even when the body differs.",
+            ),
+            click.option(
+                "--strict-override-path/--no-strict-override-path",
+                default=None,
+                help="Override notification URLs count only with the configured URL's path.",
+            ),
+            click.option("--notify-expired/--no-notify-expired", default=None, help="Send a notification when a payment expires."),
+            click.option("--frame-ancestors", type=_FrameAncestors(), help="Who may show its payment pages in a frame (CSP sources)."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+@merchant.command("create")
+@click.option("--name", required=True, help="What buyers see.")
+@click.option("--client-id", metavar="ID", help="Use this client id (default: made for it).")
+@_has_options
+@json_option
+@reads_settings
+def create_merchant(
+    name: str,
+    client_id: str | None,
+    notification_url: str | None,
+    secret_key: str | None,
+    snap_public_key: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Register a merchant and print its keys.
+
+    Bring your application's present --client-id and --secret-key, and its configuration works unchanged.
+    """
+    with open_data(create=True) as data:
+        now = data.now()
+
+        def register(tx: Any) -> Merchant:
+            made = create(
+                tx,
+                name=name,
+                client_id=client_id,
+                secret_key=secret_key,
+                notification_url=notification_url,
+                snap_public_key=snap_public_key,
+                now=now,
+            )
+            return update(tx, made.client_id, options=_changed(made.options, options))
+
+        _print(data, data.write(register), as_json=as_json)
+    if notification_url is None:
+        click.echo("Note: without --notification-url it is told only what an order's own notify_url asks for.", err=True)
+
+
+@merchant.command("update")
+@click.argument("client_id")
+@click.option("--name", help="What buyers see.")
+@_has_options
+@click.option("--default-options", is_flag=True, help="First forget its own options: all as the settings say.")
+@json_option
+@reads_settings
+def update_merchant(
+    client_id: str,
+    name: str | None,
+    notification_url: str | None,
+    secret_key: str | None,
+    snap_public_key: str | None,
+    default_options: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Change what is given of a merchant.
+
+    An empty --notification-url '' removes the address. A running server knows the changes within a second.
+    """
+    if secret_key is not None and not _is_key(secret_key):
+        raise Refused(Reason.FIELD_INVALID, field="secret_key")
+    with open_data() as data:
+
+        def change(tx: Any) -> Merchant:
+            old = MerchantOptions() if default_options else get(tx, client_id).options
+            return update(
+                tx,
+                client_id,
+                name=name,
+                secret_key=secret_key,
+                notification_url=notification_url,
+                snap_public_key=snap_public_key,
+                options=_changed(old, options),
+            )
+
+        _print(data, data.write(change), as_json=as_json)
+
+
+@merchant.command("list")
+@json_option
+@reads_settings
+def list_merchants(as_json: bool) -> None:
+    """List all merchants, without their secrets."""
+    with open_data() as data:
+        found = data.read(list_all)
+    if as_json:
+        print_json([_record(one, secret_key=masked(one.secret_key)) for one in found])
+        return
+    print_table(
+        ("Client-Id", "Name", "Secret key", "Notification URL", "Since"),
+        [(one.client_id, one.name, masked(one.secret_key), one.notification_url or "–", wib(one.created_at)) for one in found],
+        empty="No merchants yet: gerbang merchant create --name NAME",
+    )
+
+
+@merchant.command("show")
+@click.argument("client_id")
+@json_option
+@reads_settings
+def show_merchant(client_id: str, as_json: bool) -> None:
+    """Show a merchant with its secret key, and the gateway's public key."""
+    with open_data() as data:
+        _print(data, data.read(lambda tx: get(tx, client_id)), as_json=as_json)
+
+
+def _is_key(text: str) -> bool:
+    return 0 < len(text) <= 256 and text.isascii() and text.isprintable() and " " not in text
+
+
+def _changed(old: MerchantOptions, given: dict[str, Any]) -> MerchantOptions:
+    changes = {name: value for name, value in given.items() if value is not None}
+    if changes.get("frame_ancestors") == "":
+        changes["frame_ancestors"] = None
+    return msgspec.structs.replace(old, **changes)
+
+
+def _record(one: Merchant, *, secret_key: str, gateway_public_key: str | None = None) -> MerchantRecord:
+    return MerchantRecord(
+        client_id=one.client_id,
+        name=one.name,
+        secret_key=secret_key,
+        notification_url=one.notification_url,
+        options=msgspec.to_builtins(one.options),
+        created_at=iso_z(one.created_at),
+        snap_public_key=one.snap_public_key,
+        gateway_public_key=gateway_public_key,
+    )
+
+
+def _print(data: Data, one: Merchant, *, as_json: bool) -> None:
+    gateway_key = gateway_public_key_now(data.database)
+    if as_json:
+        print_json(_record(one, secret_key=one.secret_key, gateway_public_key=gateway_key))
+        return
+    own = msgspec.to_builtins(one.options)
+    options = ", ".join(f"{name.replace('_', '-')} {_word(value)}" for name, value in own.items())
+    print_facts(
+        [
+            ("Client-Id", one.client_id),
+            ("Secret key", one.secret_key),
+            ("Name", one.name),
+            ("Notification URL", one.notification_url or "none"),
+            ("Options", options or "as the settings say"),
+            ("Since", wib(one.created_at)),
+            ("SNAP public key", one.snap_public_key and one.snap_public_key.strip()),
+            ("Gateway's public key", gateway_key.strip()),
+        ]
+    )
+
+
+def _word(value: object) -> str:
+    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)

@@ -1,0 +1,203 @@
+"""gerbang wallet …"""
+
+import re
+from typing import Any
+
+import click
+
+from gerbang.cli.data import Data, open_data
+from gerbang.cli.options import json_option, reads_settings
+from gerbang.cli.show import print_facts, print_json, print_table, wib
+from gerbang.clock import iso_z
+from gerbang.errors import Reason, Refused
+from gerbang.money import Rupiah, format_rupiah
+from gerbang.sandbox.records import AccountRecord, account_record
+from gerbang.settings import Settings
+from gerbang.storage import Tx
+from gerbang.wallet import (
+    Account,
+    Level,
+    PinHasher,
+    WalletLimits,
+    balance,
+    create_account,
+    find_account,
+    history,
+    list_accounts,
+    top_up,
+    unlock,
+    wallet_ledger_account,
+)
+
+# 50000, 50.000, Rp 50.000, 50,000 or 50_000: groups of three, so that no dot is ever taken for a decimal point.
+_AMOUNT = re.compile(r"(?:Rp[.\s\u00a0]*)?(\d{1,3}(?:([.,_])\d{3})(?:\2\d{3})*|\d+)", re.IGNORECASE)
+_MOST = 9_999_999_999_999_999
+
+
+class Amount(click.ParamType):
+    """Whole rupiah as people write them."""
+
+    name = "amount"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = _AMOUNT.fullmatch(value.strip())
+        amount = int(re.sub(r"[.,_]", "", found[1])) if found else -1
+        if not 0 <= amount <= _MOST:
+            self.fail(f"{value!r} is no amount of whole rupiah; write 50000 or 50.000", param, ctx)
+        return amount
+
+
+@click.group()
+@reads_settings
+def wallet() -> None:
+    """Open, fund, list and unlock wallet accounts."""
+
+
+@wallet.command("create")
+@click.option("--phone", required=True, help="Phone number, in any usual form.")
+@click.option("--name", required=True, help="The customer's name.")
+@click.option("--email", help="The customer's e-mail address.")
+@click.option("--pin", prompt=True, prompt_required=False, hide_input=True, help="Six digits; without a value it is asked for.")
+@click.option("--level", type=click.Choice(list(Level), case_sensitive=False), default=Level.BASIC, show_default=True)
+@click.option("--balance", "opening", type=Amount(), default=0, help="Money to start with, in rupiah.")
+@json_option
+@reads_settings
+def create_wallet(phone: str, name: str, email: str | None, pin: str | None, level: Level, opening: int, as_json: bool) -> None:
+    """Open a wallet account."""
+    with open_data(create=True) as data:
+        # Slow on purpose, so before the transaction.
+        pin_hash = PinHasher(data.settings.key("pin")).hash(pin) if pin is not None else None
+        now, limits = data.now(), _limits(data.settings)
+
+        def make(tx: Tx) -> AccountRecord:
+            customer = create_account(tx, phone=phone, name=name, email=email, level=Level(level), pin_hash=pin_hash, now=now)
+            if opening:
+                top_up(tx, customer, Rupiah(opening), limits=limits, now=now)
+            return account_record(tx, customer.id)
+
+        _print(data.write(make), as_json=as_json)
+    if pin is None:
+        click.echo("Note: without --pin nobody can pay from this account.", err=True)
+
+
+@wallet.command("topup")
+@click.argument("account")
+@click.argument("amount", type=Amount())
+@json_option
+@reads_settings
+def top_up_wallet(account: str, amount: int, as_json: bool) -> None:
+    """Bring AMOUNT rupiah into ACCOUNT (its DOKU ID or phone number)."""
+    with open_data() as data:
+        now, limits = data.now(), _limits(data.settings)
+
+        def bring_in(tx: Tx) -> AccountRecord:
+            customer = _get(tx, account)
+            top_up(tx, customer, Rupiah(amount), limits=limits, now=now)
+            return account_record(tx, customer.id)
+
+        _print(data.write(bring_in), as_json=as_json)
+
+
+@wallet.command("list")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="How many at most.")
+@json_option
+@reads_settings
+def list_wallets(limit: int, as_json: bool) -> None:
+    """List wallet accounts, oldest first."""
+    with open_data() as data:
+        found = data.read(lambda tx: [account_record(tx, one.id) for one in list_accounts(tx, limit=limit)])
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("DOKU ID", "Phone", "Name", "Level", "Status", ">Balance"),
+        [(one.account_id, "+" + one.phone, one.name, one.level, one.status, format_rupiah(one.balance)) for one in found],
+        empty="No accounts yet: gerbang wallet create --phone 0812… --name NAME --pin",
+    )
+
+
+@wallet.command("unlock")
+@click.argument("account")
+@json_option
+@reads_settings
+def unlock_wallet(account: str, as_json: bool) -> None:
+    """Let ACCOUNT (its DOKU ID or phone number) in again after too many wrong PINs."""
+    with open_data() as data:
+
+        def let_in(tx: Tx) -> AccountRecord:
+            customer = _get(tx, account)
+            unlock(tx, customer.id)
+            return account_record(tx, customer.id)
+
+        _print(data.write(let_in), as_json=as_json)
+
+
+@wallet.command("history")
+@click.argument("account")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
+@json_option
+@reads_settings
+def show_history(account: str, limit: int, as_json: bool) -> None:
+    """Show what came into and went out of ACCOUNT (its DOKU ID or phone number), newest first."""
+    with open_data() as data:
+        customer, lines, holds = data.read(lambda tx: _history(tx, account, limit))
+    own = wallet_ledger_account(customer.id)
+    if as_json:
+        print_json(lines)
+        return
+    click.echo(f"{customer.name}, DOKU ID {customer.id}, holds {format_rupiah(holds)}")
+    click.echo()
+    print_table(
+        ("When", ">Amount", "What", "From or to", "Cause"),
+        [
+            (
+                wib(line.at),
+                format_rupiah(line.amount if line.credit == own else -line.amount),
+                line.entry,
+                line.debit if line.credit == own else line.credit,
+                line.cause,
+            )
+            for line in lines
+        ],
+        empty="Nothing happened yet.",
+    )
+
+
+def _history(tx: Tx, account: str, limit: int) -> tuple[Account, list[Any], int]:
+    customer = _get(tx, account)
+    return customer, history(tx, customer.id, limit=limit), balance(tx, customer.id)
+
+
+def _get(tx: Tx, phone_or_id: str) -> Account:
+    found = find_account(tx, phone_or_id)
+    if found is None:
+        raise Refused(Reason.ACCOUNT_NOT_FOUND, account=phone_or_id)
+    return found
+
+
+def _limits(settings: Settings) -> WalletLimits:
+    return WalletLimits(
+        basic_balance=settings.wallet_basic_balance_limit,
+        basic_monthly=settings.wallet_basic_monthly_limit,
+        premium_balance=settings.wallet_premium_balance_limit,
+        premium_monthly=settings.wallet_premium_monthly_limit,
+    )
+
+
+def _print(one: AccountRecord, *, as_json: bool) -> None:
+    if as_json:
+        print_json(one)
+        return
+    print_facts(
+        [
+            ("DOKU ID", one.account_id),
+            ("Phone", "+" + one.phone),
+            ("Name", one.name),
+            ("E-mail", one.email),
+            ("Level", one.level),
+            ("Status", one.status),
+            ("Balance", format_rupiah(one.balance)),
+        ]
+    )

@@ -1,0 +1,242 @@
+"""There are two ways to the newest schema, the snapshot and the migrations, and they lead to the same place."""
+
+import contextlib
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+
+from gerbang.ledger import verify
+from gerbang.storage import Database, StorageTooNew, migrating, open_database
+from gerbang.storage.migrating import engine_for, snapshot, upgrade
+from gerbang.storage.opening import HEAD
+from gerbang.storage.tables import metadata
+
+NEXT = '''
+"""A table of the next version."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.create_table("next_thing", sa.Column("id", sa.Text(), primary_key=True))
+    with op.batch_alter_table("merchant") as merchant:
+        merchant.add_column(sa.Column("rate_bp", sa.Integer(), nullable=False, server_default="290"))
+'''
+
+
+@pytest.fixture
+def empty_address(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database without any schema."""
+    return str(tmp_path / "empty.db") if engine == "sqlite" else str(request.getfixturevalue("postgres_dsn"))
+
+
+@pytest.fixture
+def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """This program as its next version will be: one migration more."""
+    folder = tmp_path / "next_version"
+    shutil.copytree(Path(migrating.__file__).parent / "migrations", folder / "migrations")
+    (folder / "migrations" / "versions" / "0002_next.py").write_text(NEXT)
+    monkeypatch.setattr(migrating, "_HERE", folder)
+    monkeypatch.setattr("gerbang.storage.opening.HEAD", "0002")
+    return folder
+
+
+def index_of(found: Any) -> dict[str, object]:
+    return {**found, "dialect_options": {name: str(value) for name, value in found.get("dialect_options", {}).items()}}
+
+
+def described(address: str) -> dict[str, Any]:
+    """Everything SQLAlchemy can find out about a schema."""
+    engine = engine_for(address)
+    with engine.connect() as connection:
+        found = inspect(connection)
+        schema = {
+            table: {
+                "columns": [
+                    {**column, "type": str(column["type"])} for column in sorted(found.get_columns(table), key=lambda c: c["name"])
+                ],
+                "primary key": found.get_pk_constraint(table),
+                "foreign keys": found.get_foreign_keys(table),
+                "indexes": sorted((index_of(index) for index in found.get_indexes(table)), key=str),
+                "uniques": sorted(found.get_unique_constraints(table), key=str),
+                "checks": sorted(found.get_check_constraints(table), key=str),
+                "options": found.get_table_options(table),
+                "comment": found.get_table_comment(table) if connection.dialect.supports_comments else None,
+            }
+            for table in found.get_table_names()
+        }
+    engine.dispose()
+    return schema
+
+
+
+# -- the snapshot
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite", "postgresql"])
+def test_the_schema_snapshot_is_what_tables_py_says(engine_name: str) -> None:
+    stored = resources.files("gerbang.storage").joinpath(f"schema_{engine_name}.sql").read_text(encoding="utf-8")
+
+    assert stored == snapshot(engine_name), "run `make snapshots` and look at the change"
+
+
+def test_head_is_the_newest_migration() -> None:
+    assert ScriptDirectory.from_config(migrating._config()).get_heads() == [HEAD]
+
+
+def test_migrations_and_the_snapshot_give_the_same_schema(empty_address: str, data_address: str) -> None:
+    upgrade(empty_address)
+    open_database(data_address).close()
+
+    migrated, fresh = described(empty_address), described(data_address)
+
+    assert sorted(fresh) == sorted([*metadata.tables, "alembic_version"])
+    assert migrated == fresh
+
+
+def test_the_migrated_schema_is_what_tables_py_says(empty_address: str) -> None:
+    upgrade(empty_address)
+
+    engine = engine_for(empty_address)
+    with engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        differences = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+    engine.dispose()
+
+    assert differences == []
+
+
+def test_both_engines_have_the_same_tables_columns_and_rules(tmp_path: Path, postgres_dsn: str) -> None:
+    open_database(str(tmp_path / "one.db")).close()
+    open_database(postgres_dsn).close()
+
+    def rules(address: str) -> dict[str, tuple[object, ...]]:
+        return {
+            table: (
+                [(column["name"], column["nullable"]) for column in about["columns"]],
+                about["primary key"]["constrained_columns"],
+                sorted(index["name"] for index in about["indexes"] if not index.get("duplicates_constraint")),
+                sorted(tuple(unique["column_names"]) for unique in about["uniques"]),
+                sorted(check["name"] for check in about["checks"]),
+            )
+            for table, about in described(address).items()
+        }
+
+    assert rules(str(tmp_path / "one.db")) == rules(postgres_dsn)
+
+
+# -- older, newer, half done
+
+
+def test_a_database_of_an_older_version_is_migrated_and_keeps_its_rows(data_address: str, next_version: Path) -> None:
+    older = open_database(data_address, migrate=False)
+    if older.revision() is None:
+        older.run_script(snapshot("sqlite"))
+    older.transact_now(
+        lambda tx: tx.execute("insert into merchant (client_id, name, secret_key, created_at) values ('BRN-1', 'Toko', 'SK-1', 0)")
+    )
+    assert older.revision() == "0001"
+    older.close()
+
+    with contextlib.closing(open_database(data_address)) as database:
+        row = database.read_now(lambda tx: tx.one("select name, rate_bp from merchant"))
+
+        assert database.revision() == "0002"
+        assert row is not None
+        assert (row["name"], row["rate_bp"]) == ("Toko", 290)
+        assert database.read_now(lambda tx: tx.has_table("next_thing"))
+        assert database.read_now(verify) == []
+
+
+def test_processes_that_start_together_migrate_once(data_address: str, next_version: Path) -> None:
+    database = open_database(data_address, migrate=False)
+    if database.revision() is None:
+        database.run_script(snapshot("sqlite"))
+    database.close()
+    troubles: list[Exception] = []
+
+    def start() -> None:
+        try:
+            upgrade(data_address)
+        except Exception as trouble:
+            troubles.append(trouble)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert troubles == []
+    assert described(data_address)["next_thing"]
+
+
+def test_a_migration_that_fails_in_the_middle_leaves_the_schema_as_it_was(data_address: str, next_version: Path) -> None:
+    open_database(data_address, migrate=False).close()
+    upgrade(data_address, "0001")
+    before = described(data_address)
+    broken = next_version / "migrations" / "versions" / "0002_next.py"
+    broken.write_text(NEXT + "    raise RuntimeError('power cut')\n")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        open_database(data_address)
+
+    assert described(data_address) == before
+
+
+def test_a_database_of_a_newer_version_is_refused_and_not_touched(data_address: str) -> None:
+    database = open_database(data_address)
+    database.transact_now(lambda tx: tx.execute("update alembic_version set version_num = '9999'"))
+    database.close()
+
+    with pytest.raises(StorageTooNew, match=r"revision 9999.*newer version"):
+        open_database(data_address)
+
+    looked_at = open_database(data_address, migrate=False)
+    assert looked_at.revision() == "9999"
+    looked_at.close()
+
+
+def test_opening_a_fresh_database_imports_neither_sqlalchemy_nor_alembic(tmp_path: Path) -> None:
+    code = (
+        "import sys; from gerbang.storage import open_database; open_database(sys.argv[1]).close();"
+        "print([name for name in ('sqlalchemy', 'alembic') if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code, str(tmp_path / "new.db")], capture_output=True, text=True, check=True)
+
+    assert said.stdout.strip() == "[]"
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear customer, " * 100)
+
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        open_database(str(letter))
+
+    assert letter.read_text() == "Dear customer, " * 100
+
+
+def test_a_path_with_strange_characters_can_be_migrated_too(tmp_path: Path, next_version: Path) -> None:
+    folder = tmp_path / "50% off? #1 & more"
+    folder.mkdir()
+    path = str(folder / "gerbang.db")
+    upgrade(path, "0001")
+
+    with contextlib.closing(open_database(path)) as database:
+        assert database.revision() == "0002"
