@@ -81,6 +81,8 @@ STATES: dict[str, tuple[str, dict[str, object]]] = {
             (("wrong_login",), 2),
             (("session_over",), None),
             (("try_later",), None),
+            (("account_locked",), None),
+            (("topup_limit",), None),
         ]
     },
 }

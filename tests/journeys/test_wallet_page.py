@@ -263,6 +263,7 @@ def test_everything_works_without_javascript_at_320_pixels(
     buyer = Buyer(sqlite_gateway, merchant, page)
 
     buyer.open()
+    page.locator("summary", has_text="Akun demo").click()
     page.get_by_role("link", name=re.compile("Siti")).click()  # the sandbox bar fills the form in
     buyer.press("login")
     buyer.press("pay")

@@ -77,6 +77,10 @@ ID: dict[str, str] = {
     "check_both": "Periksa keduanya, lalu ketik ulang PIN.",
     "session_over": "Waktu masuk Anda sudah habis",
     "session_over_next": "Masuk lagi untuk melanjutkan. Belum ada uang yang berpindah.",
+    "account_locked": "Akun ini terkunci",
+    "account_locked_next": "Saldonya aman. Masuk dengan akun lain, atau hubungi bantuan. Belum ada uang yang berpindah.",
+    "topup_limit": "Saldo tidak dapat diisi sebanyak itu",
+    "topup_limit_next": "Batas saldo atau batas isi bulanan akun ini akan terlewati. Masuk dengan akun lain. Belum ada uang yang berpindah.",
     "try_later": "Terlalu banyak percobaan",
     "try_later_next": "Tunggu beberapa menit, lalu coba lagi. Belum ada uang yang berpindah.",
     # wallet: confirm
@@ -203,6 +207,10 @@ EN: dict[str, str] = {
     "check_both": "Check both, then type your PIN again.",
     "session_over": "Your sign-in has run out",
     "session_over_next": "Sign in again to go on. No money has moved.",
+    "account_locked": "This account is locked",
+    "account_locked_next": "Its balance is safe. Sign in with another account, or contact help. No money has moved.",
+    "topup_limit": "The balance cannot be topped up that far",
+    "topup_limit_next": "It would pass this account's balance or monthly limit. Sign in with another account. No money has moved.",
     "try_later": "Too many attempts",
     "try_later_next": "Wait a few minutes, then try again. No money has moved.",
     # wallet: confirm
