@@ -102,7 +102,10 @@ SPELLINGS = (
 
 @pytest.mark.parametrize("host", SPELLINGS)
 def test_production_refuses_this_machine_however_it_is_spelled_and_records_the_attempt(host: str, tmp_path: Path):
-    with RudeReceiver(refuse, host="::" if socket.has_dualstack_ipv6() else "127.0.0.1") as ours, in_production(tmp_path) as process:
+    with (
+        RudeReceiver(refuse, host="::" if socket.has_dualstack_ipv6() else "127.0.0.1") as ours,
+        in_production(tmp_path) as process,
+    ):
         made = queue_one(process.database, f"http://{host}:{ours.port}/notify", payment_id="pay_1")
 
         _, [attempt] = eventually(lambda: found if (found := as_stored(process.database, made))[1] else None)
@@ -122,7 +125,9 @@ def test_the_refusal_names_the_address_so_that_a_merchant_can_be_told(tmp_path: 
     assert "is not a public address" in (attempt.error or "")
 
 
-def test_a_name_is_checked_by_the_address_connected_to_not_by_what_it_said_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_name_is_checked_by_the_address_connected_to_not_by_what_it_said_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     checked: list[str] = []
 
     def first_public_then_not(address: str) -> bool:

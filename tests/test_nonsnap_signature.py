@@ -1,5 +1,6 @@
 """S0-06, S0-38: the signature, over bytes as sent. Vectors first through the functions, then over HTTP."""
 
+import base64
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -7,8 +8,10 @@ from urllib.parse import quote, unquote
 
 import pytest
 
+from gerbang.merchants import Merchant, MerchantOptions
+from gerbang.protocols.nonsnap.headers import SignedHeaders, is_genuine
 from gerbang.protocols.nonsnap.signature import digest, matches, sign, string_to_sign, target_of_url, targets_of
-from support.gateway import Answer, RunningGateway, independent_signature
+from support.gateway import NOON, Answer, RunningGateway, independent_signature
 from support.nonsnap import HEADER, PAYMENT, VECTORS, ago, assert_error, assert_genuine, import_merchant, request_text, served
 
 CLIENT_ID, SECRET_KEY = VECTORS["client_id"], VECTORS["secret"]
@@ -38,6 +41,10 @@ def text_of(vector: dict[str, Any]) -> str:
         body=None if body is None else body.encode(),
         timestamp_line=vector["timestamp_component"],
     )
+
+
+def merchant() -> Merchant:
+    return Merchant(CLIENT_ID, "Toko Uji", SECRET_KEY, None, None, MerchantOptions(), NOON)
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +151,26 @@ def test_a_target_is_tried_as_on_the_wire_and_decoded_each_with_its_query():
     assert targets_of("/a%0ADigest:x", "") == ("/a%0ADigest:x",)
 
 
+@pytest.mark.parametrize(
+    ("name", "digestless", "accepted"),
+    [
+        ("linkaja-no-digest", True, True),
+        ("linkaja-no-digest", False, False),
+        ("linkaja-with-digest", True, True),
+        ("linkaja-with-digest", False, True),
+    ],
+)
+def test_only_an_endpoint_that_says_so_takes_a_signature_without_digest(name: str, digestless: bool, accepted: bool):
+    """D-12: both forms on LinkAja's paths, the full one everywhere else."""
+    vector = by_name(name)
+    body = (vector["body_utf8"] or vector["body_not_in_signature"]).encode()
+    sent = SignedHeaders(vector["client_id"], vector["request_id"], vector["timestamp"], vector["signature"])
+
+    genuine = is_genuine(sent, merchant(), targets=(vector["request_target"],), body=body, digestless=digestless)
+
+    assert genuine is accepted
+
+
 # -- over HTTP
 
 
@@ -181,13 +208,25 @@ def test_the_vector_of_the_answer_is_what_a_merchant_recomputes():
         lambda text: text.replace("\n", "\r\n"),
         lambda text: text.replace(":", ": ", 1),
         lambda text: text.replace("Digest:", "Digest:SHA-256="),
+        lambda text: text.rpartition("Digest:")[0] + "Digest:" + base64.b64decode(text.rpartition("Digest:")[2]).hex(),
         lambda text: text.replace("Request-Target:", "Request-Target:https://api.doku.com"),
         lambda text: text.rpartition("\n")[0],
         lambda text: text.replace("Request-Timestamp:", "Response-Timestamp:"),
         lambda text: "\n".join(reversed(text.split("\n"))),
         lambda text: text.replace("Client-Id:", "client-id:"),
     ],
-    ids=["trailing LF", "CRLF", "blank", "SHA-256", "full URL", "no Digest (D-12)", "response line", "order", "case"],
+    ids=[
+        "trailing LF",
+        "CRLF",
+        "blank",
+        "SHA-256",
+        "hex digest",
+        "full URL",
+        "no Digest (D-12)",
+        "response line",
+        "order",
+        "case",
+    ],
 )
 def test_every_wrong_way_of_signing_is_refused(running: RunningGateway, vector: dict[str, Any], spoil):
     """The forms of the negative vectors, on this channel's own path; D-12: no Digest line is for LinkAja only."""
@@ -242,7 +281,9 @@ def test_header_names_may_be_written_in_any_case(running: RunningGateway, spell)
     headers = {"Client-Id": CLIENT_ID, "Request-Id": vector["request_id"], "Request-Timestamp": vector["timestamp"]}
     headers["Signature"] = vector["signature"]
 
-    answer = running.request("POST", PAYMENT, vector["body_utf8"].encode(), {spell(name): value for name, value in headers.items()})
+    answer = running.request(
+        "POST", PAYMENT, vector["body_utf8"].encode(), {spell(name): value for name, value in headers.items()}
+    )
 
     assert answer.status in (200, 409)
 

@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 from gerbang.ledger import verify
-from gerbang.storage import Database, StorageTooNew, migrating, open_database
+from gerbang.storage import StorageTooNew, migrating, open_database
 from gerbang.storage.migrating import engine_for, snapshot, upgrade
 from gerbang.storage.opening import HEAD
 from gerbang.storage.tables import metadata
@@ -68,7 +68,8 @@ def described(address: str) -> dict[str, Any]:
         schema = {
             table: {
                 "columns": [
-                    {**column, "type": str(column["type"])} for column in sorted(found.get_columns(table), key=lambda c: c["name"])
+                    {**column, "type": str(column["type"])}
+                    for column in sorted(found.get_columns(table), key=lambda c: c["name"])
                 ],
                 "primary key": found.get_pk_constraint(table),
                 "foreign keys": found.get_foreign_keys(table),
@@ -82,7 +83,6 @@ def described(address: str) -> dict[str, Any]:
         }
     engine.dispose()
     return schema
-
 
 
 # -- the snapshot
@@ -148,7 +148,9 @@ def test_a_database_of_an_older_version_is_migrated_and_keeps_its_rows(data_addr
     if older.revision() is None:
         older.run_script(snapshot("sqlite"))
     older.transact_now(
-        lambda tx: tx.execute("insert into merchant (client_id, name, secret_key, created_at) values ('BRN-1', 'Toko', 'SK-1', 0)")
+        lambda tx: tx.execute(
+            "insert into merchant (client_id, name, secret_key, created_at) values ('BRN-1', 'Toko', 'SK-1', 0)"
+        )
     )
     assert older.revision() == "0001"
     older.close()

@@ -19,7 +19,9 @@ from gerbang.storage import ConstraintBroken, Database, Retry, Row, StorageBusy,
 
 
 def put(name: str, value: str = "1") -> Callable[[Tx], None]:
-    return lambda tx: void(tx.execute("insert into instance (name, value) values (:name, :value)", {"name": name, "value": value}))
+    return lambda tx: void(
+        tx.execute("insert into instance (name, value) values (:name, :value)", {"name": name, "value": value})
+    )
 
 
 def void(_: object) -> None:
@@ -309,7 +311,7 @@ def test_a_read_cannot_write(database: Database) -> None:
         ("select :given || '%' as found", "%s :x %(y)s%"),
         ("select 'found' as found where 'gerbang' like 'ger%'", "found"),
         ("select 7 % 4 as found", 3),
-        ('select 1 as ":found", \':\' as found', ":"),
+        ("select 1 as \":found\", ':' as found", ":"),
     ],
 )
 def test_colons_and_percent_signs_mean_the_same_on_both_engines(database: Database, sql: str, value: object) -> None:
@@ -354,7 +356,9 @@ def test_closing_finishes_what_is_queued(data_address: str) -> None:
 
     async def queue_then_close() -> None:
         jobs = [
-            asyncio.ensure_future(database.transact(lambda tx, n=n: (time.sleep(0.005), put(f"{n:03d}")(tx), finished.append(n))[1]))  # type: ignore[misc]
+            asyncio.ensure_future(
+                database.transact(lambda tx, n=n: (time.sleep(0.005), put(f"{n:03d}")(tx), finished.append(n))[1])
+            )  # type: ignore[misc]
             for n in range(20)
         ]
         await asyncio.sleep(0)  # all are queued
@@ -461,7 +465,9 @@ def test_six_processes_may_create_the_same_database_at_once(tmp_path: Path) -> N
             processes.map(_open_and_close, [str(tmp_path / f"{n}.db")] * 6, chunksize=1)
 
 
-def test_a_file_locked_by_another_process_makes_busy_and_then_works_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_locked_by_another_process_makes_busy_and_then_works_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gerbang.storage.sqlite._LOCK_WAIT_S", 0.2)
     path = str(tmp_path / "gerbang.db")
     with contextlib.closing(open_database(path)) as database, contextlib.closing(sqlite3.connect(path)) as other:
@@ -478,7 +484,10 @@ def test_a_file_locked_by_another_process_makes_busy_and_then_works_again(tmp_pa
 
 def test_a_short_lock_of_another_process_is_waited_for(tmp_path: Path) -> None:
     path = str(tmp_path / "gerbang.db")
-    with contextlib.closing(open_database(path)) as database, contextlib.closing(sqlite3.connect(path, check_same_thread=False)) as other:
+    with (
+        contextlib.closing(open_database(path)) as database,
+        contextlib.closing(sqlite3.connect(path, check_same_thread=False)) as other,
+    ):
         other.execute("begin immediate")
         threading.Timer(0.3, other.rollback).start()
 
@@ -491,7 +500,9 @@ def test_writes_reach_the_disk_before_they_are_acknowledged(tmp_path: Path) -> N
     with contextlib.closing(open_database(str(tmp_path / "gerbang.db"))) as database:
 
         def asked(tx: Tx) -> tuple[object, ...]:
-            return tuple(next(iter(tuple(tx.one(f"pragma {name}") or ()))) for name in ("synchronous", "journal_mode", "foreign_keys"))  # type: ignore[call-overload]
+            return tuple(
+                next(iter(tuple(tx.one(f"pragma {name}") or ()))) for name in ("synchronous", "journal_mode", "foreign_keys")
+            )  # type: ignore[call-overload]
 
         assert database.transact_now(asked) == (2, "wal", 1)  # 2 is FULL
 

@@ -11,8 +11,12 @@ _PLAIN = string.ascii_letters + string.digits
 
 
 def new_id(prefix: str) -> str:
-    """`pay_` + 26 characters (a ULID): 48 bits of real time in ms, 80 random bits from the system."""
-    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    """`pay_` + 26 characters (a ULID): 48 bits of real time in ms, 12 bits of the ms passed, 68 random bits from the system.
+
+    The fraction keeps what one transaction writes in the order it was written: a thousand rows may share a millisecond.
+    """
+    ms, ns = divmod(time.time_ns(), 1_000_000)
+    value = (ms << 12 | (ns << 12) // 1_000_000) << 68 | secrets.randbits(68)
     return prefix + "_" + "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])
 
 

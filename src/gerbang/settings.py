@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -24,28 +25,72 @@ class BadSettings(Exception):
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How this installation runs."""
 
-    mode: Annotated[Literal["sandbox", "production"], Meta(description="`sandbox` has simulators, demo data, the control API and a movable clock.")] = "sandbox"
-    data: Annotated[str, Meta(description="SQLite file, `:memory:`, or a `postgresql://` address.")] = "gerbang.db"
-    host: Annotated[str, Meta(description="Address to listen on. The sandbox stays on loopback unless told otherwise.")] = "127.0.0.1"
+    mode: Annotated[
+        Literal["sandbox", "production"],
+        Meta(description="`sandbox` has simulators, demo data, the control API and a movable clock."),
+    ] = "sandbox"
+    data: Annotated[str, Meta(min_length=1, description="SQLite file, `:memory:`, or a `postgresql://` address.")] = "gerbang.db"
+    host: Annotated[str, Meta(description="Address to listen on. The sandbox stays on loopback unless told otherwise.")] = (
+        "127.0.0.1"
+    )
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8080
-    public_url: Annotated[str, Meta(description="Where buyers reach the hosted pages, e.g. `https://pay.example.id`. Empty: the address each request came to (sandbox only).")] = ""
-    encryption_key: Annotated[str, Meta(description="At least 32 characters; protects PINs and signs page sessions. Mandatory in production. Changing it makes every stored PIN invalid.")] = ""
-    request_timestamp_window_s: Annotated[int, Meta(ge=0, description="How far a Request-Timestamp may be from the machine's clock, in seconds; 0 does not check.")] = 3600
-    strict_request_id: Annotated[bool, Meta(description="Refuse a repeated Request-Id even when the body differs (409 `idempotent_request`).")] = False
-    request_id_retention_s: Annotated[int, Meta(ge=60, description="How long first answers are kept for repeats, in seconds.")] = 86_400
-    strict_override_path: Annotated[bool, Meta(description="Follow DOKU's page: an override notification URL counts only when its path equals the configured URL's.")] = False
+    public_url: Annotated[
+        str,
+        Meta(
+            description="Where buyers reach the hosted pages, e.g. `https://pay.example.id`. Empty: the address each request came to (sandbox only)."
+        ),
+    ] = ""
+    encryption_key: Annotated[
+        str,
+        Meta(
+            description="At least 32 characters; protects PINs and signs page sessions. Mandatory in production. Changing it makes every stored PIN invalid."
+        ),
+    ] = ""
+    request_timestamp_window_s: Annotated[
+        int, Meta(ge=0, description="How far a Request-Timestamp may be from the machine's clock, in seconds; 0 does not check.")
+    ] = 3600
+    strict_request_id: Annotated[
+        bool, Meta(description="Refuse a repeated Request-Id even when the body differs (409 `idempotent_request`).")
+    ] = False
+    request_id_retention_s: Annotated[
+        int, Meta(ge=60, description="How long first answers are kept for repeats, in seconds.")
+    ] = 86_400
+    strict_override_path: Annotated[
+        bool,
+        Meta(
+            description="Follow DOKU's page: an override notification URL counts only when its path equals the configured URL's."
+        ),
+    ] = False
     max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body accepted, in bytes.")] = 1_048_576
     payment_expiry_min: Annotated[int, Meta(ge=1, description="How long a DOKU e-Wallet page can be paid, in minutes.")] = 60
-    page_session_min: Annotated[int, Meta(ge=1, description="How long a buyer stays signed in on a payment page, in minutes.")] = 10
-    ewallet_default_success_url: Annotated[str, Meta(description="Where a DOKU e-Wallet buyer goes with auto_redirect and no success_url.")] = "https://www.doku.com"
-    notification_timeout_s: Annotated[float, Meta(gt=0, description="Longest a merchant's endpoint may take to answer a notification, in seconds.")] = 30
-    notification_connect_timeout_s: Annotated[float, Meta(gt=0, description="Longest connecting to it may take, in seconds.")] = 10
-    notification_retry_delays_s: Annotated[tuple[int, ...], Meta(description="When to try again, in seconds after the notification was made.")] = (1_800, 21_600, 43_200)
+    page_session_min: Annotated[
+        int, Meta(ge=1, description="How long a buyer stays signed in on a payment page, in minutes.")
+    ] = 10
+    ewallet_default_success_url: Annotated[
+        str, Meta(description="Where a DOKU e-Wallet buyer goes with auto_redirect and no success_url.")
+    ] = "https://www.doku.com"
+    notification_timeout_s: Annotated[
+        float, Meta(gt=0, le=3600, description="Longest a merchant's endpoint may take to answer a notification, in seconds.")
+    ] = 30
+    notification_connect_timeout_s: Annotated[
+        float, Meta(gt=0, le=3600, description="Longest connecting to it may take, in seconds.")
+    ] = 10
+    notification_retry_delays_s: Annotated[
+        tuple[Annotated[int, Meta(ge=0)], ...], Meta(description="When to try again, in seconds after the notification was made.")
+    ] = (1_800, 21_600, 43_200)
     wallet_basic_balance_limit: Annotated[int, Meta(ge=0, description="Most a basic account may hold, in rupiah.")] = 2_000_000
-    wallet_basic_monthly_limit: Annotated[int, Meta(ge=0, description="Most a basic account may receive per calendar month, in rupiah.")] = 20_000_000
-    wallet_premium_balance_limit: Annotated[int, Meta(ge=0, description="Most a premium account may hold, in rupiah.")] = 20_000_000
-    wallet_premium_monthly_limit: Annotated[int, Meta(ge=0, description="Most a premium account may receive per calendar month, in rupiah.")] = 40_000_000
-    poll_interval_s: Annotated[float, Meta(gt=0, description="How often background work looks for what other processes did, in seconds.")] = 0.2
+    wallet_basic_monthly_limit: Annotated[
+        int, Meta(ge=0, description="Most a basic account may receive per calendar month, in rupiah.")
+    ] = 20_000_000
+    wallet_premium_balance_limit: Annotated[int, Meta(ge=0, description="Most a premium account may hold, in rupiah.")] = (
+        20_000_000
+    )
+    wallet_premium_monthly_limit: Annotated[
+        int, Meta(ge=0, description="Most a premium account may receive per calendar month, in rupiah.")
+    ] = 40_000_000
+    poll_interval_s: Annotated[
+        float, Meta(gt=0, le=3600, description="How often background work looks for what other processes did, in seconds.")
+    ] = 0.2
     database_connections: Annotated[int, Meta(ge=1, description="PostgreSQL connections per process.")] = 16
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="How much is logged.")] = "info"
 
@@ -97,12 +142,26 @@ def _from_text(name: str, text: str) -> Any:
 
 
 def _check(settings: Settings) -> None:
+    if settings.public_url and not _is_base_url(settings.public_url):
+        raise BadSettings(f"setting public_url is {settings.public_url!r}, not an address such as https://pay.example.id")
     if settings.is_sandbox:
         return
     if len(settings.encryption_key) < 32 or settings.encryption_key == SANDBOX_ENCRYPTION_KEY:
         raise BadSettings("production needs encryption_key with at least 32 characters of its own; try: openssl rand -base64 32")
     if not settings.public_url.startswith("https://"):
         raise BadSettings("production needs public_url, the https:// address where buyers reach this gateway")
+    if settings.data == ":memory:":
+        raise BadSettings("production needs data on a disk, not `:memory:`, which is gone when the program ends")
+
+
+def _is_base_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.fragment)
+        )
+    except ValueError:  # a port that is no number, a bracket that never closes
+        return False
 
 
 def as_markdown() -> str:
@@ -120,7 +179,13 @@ def as_markdown() -> str:
     types = {field.name: field.type for field in msgspec.structs.fields(Settings)}
     for name in Settings.__struct_fields__:
         default = getattr(defaults, name)
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower() if isinstance(default, bool) else str(default)
+        shown = (
+            ",".join(map(str, default))
+            if isinstance(default, tuple)
+            else str(default).lower()
+            if isinstance(default, bool)
+            else str(default)
+        )
         description = _description(types[name])
         lines.append(f"| `{name}` | `{ENV_PREFIX}{name.upper()}` | {f'`{shown}`' if shown else '(empty)'} | {description} |")
     return "\n".join(lines) + "\n"

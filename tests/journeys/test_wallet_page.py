@@ -81,7 +81,9 @@ def seen(page: Page, name: str) -> None:
 
 
 # Each language and each width once; all four pairs when pictures are wanted.
-VIEWS = ("phone-id", "desktop-en", "phone-en", "desktop-id") if os.environ.get("GERBANG_SCREENSHOTS") else ("phone-id", "desktop-en")
+VIEWS = (
+    ("phone-id", "desktop-en", "phone-en", "desktop-id") if os.environ.get("GERBANG_SCREENSHOTS") else ("phone-id", "desktop-en")
+)
 
 
 @pytest.fixture(params=VIEWS)

@@ -52,10 +52,10 @@ def independent_signature(text: str, secret_key: str) -> str:
 class RunningGateway:
     """A gateway served on a free loopback port by a thread of this process."""
 
-    def __init__(self, settings: Settings, *, demo: bool = False) -> None:
+    def __init__(self, settings: Settings, *, demo: bool = False, background: bool = True) -> None:
         self._socket = bind("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self.gateway = Gateway(settings, demo_base_url=self.url if demo else None)
+        self.gateway = Gateway(settings, demo_base_url=self.url if demo else None, background=background)
         self._server = make_server(self.gateway.asgi)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
         self._thread.start()

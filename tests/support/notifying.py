@@ -45,9 +45,7 @@ def end_payment(gateway: RunningGateway, invoice: str, outcome: str = "SUCCESS",
     """An order of the demo merchant whose payment ends at once."""
     answer = gateway.create_order(invoice, **order)
     assert answer.status == 200, answer.body
-    gateway.control(
-        "POST", "/payments/outcome", {"client_id": DEMO_CLIENT_ID, "invoice_number": invoice, "outcome": outcome}
-    )
+    gateway.control("POST", "/payments/outcome", {"client_id": DEMO_CLIENT_ID, "invoice_number": invoice, "outcome": outcome})
 
 
 def notifications(gateway: RunningGateway, invoice: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from gerbang.cli.options import settings_from_options
-from gerbang.cli.trouble import Failure, explained
+from gerbang.cli.trouble import Failure, Misuse, explained
 from gerbang.clock import Clock
 from gerbang.sandbox.time import read_offset
 from gerbang.settings import Settings
@@ -63,7 +63,7 @@ def open_data(*, create: bool = False) -> Iterator[Data]:
 def refuse_memory(settings: Settings) -> None:
     """`:memory:` lives and dies inside one process: no other has any use for it."""
     if settings.data == ":memory:":
-        raise Failure("data in :memory: exists inside its own server only; give --data FILE to both", exit_code=2)
+        raise Misuse("data in :memory: exists inside its own server only; give --data FILE to both")
 
 
 def data_exists(settings: Settings) -> bool:
@@ -91,5 +91,7 @@ def _opened(settings: Settings) -> Database:
         raise Failure(f"{error}; PostgreSQL needs the extra: pip install 'gerbang[postgres]'") from None
     except Exception as error:
         # Each engine has errors of its own, which only storage may know.
-        why = explained(error) or Failure(f"cannot open the data at {shown_address(settings.data)}: {' '.join(str(error).split())}")
+        why = explained(error) or Failure(
+            f"cannot open the data at {shown_address(settings.data)}: {' '.join(str(error).split())}"
+        )
         raise why from error

@@ -7,12 +7,13 @@ import click
 import msgspec
 
 from gerbang.cli.data import Data, open_data
-from gerbang.cli.options import C, json_option, reads_settings
+from gerbang.cli.options import C, json_option, parsed_by, reads_settings
 from gerbang.cli.show import masked, print_facts, print_json, print_table, wib
 from gerbang.clock import iso_z
 from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, MerchantOptions, create, get, list_all, update
 from gerbang.merchants.gateway_key import gateway_public_key_now
+from gerbang.storage import Tx
 
 
 class MerchantRecord(msgspec.Struct, omit_defaults=True):
@@ -34,36 +35,32 @@ def merchant() -> None:
     """Create, list, show and change merchants."""
 
 
-class _FrameAncestors(click.ParamType):
-    name = "sources"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        # It becomes part of a response header.
-        if not value.isascii() or not value.isprintable() or set(value) & set(";,"):
-            self.fail("give CSP sources with blanks between, e.g. \"https://shop.example 'self'\"", param, ctx)
-        return value
+def _read_sources(text: str) -> str:
+    # It becomes part of a response header.
+    if not text.isascii() or not text.isprintable() or set(text) & set(";,"):
+        raise ValueError("give CSP sources with blanks between, e.g. \"https://shop.example 'self'\"")
+    return text
 
 
-class _PublicKey(click.ParamType):
-    name = "file"
+def _read_public_key(path: str) -> str:
+    try:
+        pem = Path(path).read_text(encoding="ascii")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot read {path}: {error}") from None
+    if "PRIVATE KEY" in pem:
+        raise ValueError(
+            f"{path} is a private key, which stays with the merchant; make the public one: openssl rsa -in {path} -pubout"
+        )
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            pem = Path(value).read_text(encoding="ascii")
-        except (OSError, ValueError) as error:
-            self.fail(f"cannot read {value}: {error}", param, ctx)
-        if "PRIVATE KEY" in pem:
-            self.fail(f"{value} is a private key, which stays with the merchant; openssl rsa -in {value} -pubout", param, ctx)
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-        from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
-        try:
-            key = load_pem_public_key(pem.encode())
-        except ValueError:
-            key = None  # type: ignore[assignment]
-        if not isinstance(key, RSAPublicKey):
-            self.fail(f"{value} is no RSA public key in PEM form", param, ctx)
-        return pem
+    try:
+        is_rsa = isinstance(load_pem_public_key(pem.encode()), RSAPublicKey)
+    except ValueError:
+        is_rsa = False
+    if not is_rsa:
+        raise ValueError(f"{path} is no RSA public key in PEM form")
+    return pem
 
 
 def _has_options(command: C) -> C:
@@ -72,7 +69,12 @@ def _has_options(command: C) -> C:
         [
             click.option("--notification-url", metavar="URL", help="Where its notifications go."),
             click.option("--secret-key", metavar="KEY", help="Use this secret key (default for a new one: made for it)."),
-            click.option("--snap-public-key", type=_PublicKey(), help="File with its RSA public key (PEM), for SNAP."),
+            click.option(
+                "--snap-public-key",
+                metavar="FILE",
+                callback=parsed_by(_read_public_key),
+                help="File with its RSA public key (PEM), for SNAP.",
+            ),
             click.option(
                 "--strict-request-id/--no-strict-request-id",
                 default=None,
@@ -83,8 +85,15 @@ def _has_options(command: C) -> C:
                 default=None,
                 help="Override notification URLs count only with the configured URL's path.",
             ),
-            click.option("--notify-expired/--no-notify-expired", default=None, help="Send a notification when a payment expires."),
-            click.option("--frame-ancestors", type=_FrameAncestors(), help="Who may show its payment pages in a frame (CSP sources)."),
+            click.option(
+                "--notify-expired/--no-notify-expired", default=None, help="Send a notification when a payment expires."
+            ),
+            click.option(
+                "--frame-ancestors",
+                metavar="SOURCES",
+                callback=parsed_by(_read_sources),
+                help="Who may show its payment pages in a frame (CSP sources).",
+            ),
         ]
     ):
         command = option(command)
@@ -113,7 +122,7 @@ def create_merchant(
     with open_data(create=True) as data:
         now = data.now()
 
-        def register(tx: Any) -> Merchant:
+        def register(tx: Tx) -> Merchant:
             made = create(
                 tx,
                 name=name,
@@ -155,7 +164,7 @@ def update_merchant(
         raise Refused(Reason.FIELD_INVALID, field="secret_key")
     with open_data() as data:
 
-        def change(tx: Any) -> Merchant:
+        def change(tx: Tx) -> Merchant:
             old = MerchantOptions() if default_options else get(tx, client_id).options
             return update(
                 tx,
@@ -167,7 +176,7 @@ def update_merchant(
                 options=_changed(old, options),
             )
 
-        _print(data, data.write(change), as_json=as_json)
+        _print(None, data.write(change), as_json=as_json)
 
 
 @merchant.command("list")
@@ -221,8 +230,9 @@ def _record(one: Merchant, *, secret_key: str, gateway_public_key: str | None = 
     )
 
 
-def _print(data: Data, one: Merchant, *, as_json: bool) -> None:
-    gateway_key = gateway_public_key_now(data.database)
+def _print(data: Data | None, one: Merchant, *, as_json: bool) -> None:
+    """Print a merchant; with `data`, the gateway's public key too."""
+    gateway_key = gateway_public_key_now(data.database) if data is not None else None
     if as_json:
         print_json(_record(one, secret_key=one.secret_key, gateway_public_key=gateway_key))
         return
@@ -237,7 +247,7 @@ def _print(data: Data, one: Merchant, *, as_json: bool) -> None:
             ("Options", options or "as the settings say"),
             ("Since", wib(one.created_at)),
             ("SNAP public key", one.snap_public_key and one.snap_public_key.strip()),
-            ("Gateway's public key", gateway_key.strip()),
+            ("Gateway's public key", gateway_key and gateway_key.strip()),
         ]
     )
 

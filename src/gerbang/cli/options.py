@@ -8,6 +8,7 @@ import click
 if TYPE_CHECKING:
     from gerbang.settings import Settings
 
+T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., Any])
 
 _CONFIG, _DATA = "gerbang.config", "gerbang.data"
@@ -29,12 +30,26 @@ def reads_settings(command: C) -> C:
         metavar="ADDRESS",
         expose_value=False,
         callback=_remember(_DATA),
-        help="SQLite file, or postgresql://… (default: gerbang.db here, or as the settings say).",
+        help="SQLite file, postgresql://…, or :memory: for a server alone (default: gerbang.db here, or as the settings say).",
     )
     config = click.option(
         "--config", metavar="FILE", expose_value=False, callback=_remember(_CONFIG), help="Settings file (TOML)."
     )
     return config(data(command))
+
+
+def parsed_by(parse: Callable[[str], T]) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
+    """A callback that reads an option's text; the ValueError of `parse` says what is wrong with it."""
+
+    def callback(_ctx: click.Context, _param: click.Parameter, value: str | None) -> T | None:
+        if value is None:
+            return None
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return callback
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")

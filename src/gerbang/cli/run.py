@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 def _listens(command: C) -> C:
     host = click.option("--host", metavar="ADDRESS", help="Address to listen on (default: 127.0.0.1, or as the settings say).")
     port = click.option(
-        "--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one (default: 8080, or as the settings say)."
+        "--port",
+        type=click.IntRange(0, 65535),
+        help="Port to listen on; 0 takes a free one (default: 8080, or as the settings say).",
     )
     return host(port(command))
 

@@ -1,5 +1,6 @@
 """What people see: tables, facts, money and time. What programs see: JSON."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -103,5 +104,4 @@ def _cell(value: str) -> "Text":
 def _console() -> "Console":
     from rich.console import Console
 
-    stdout = click.get_text_stream("stdout")
-    return Console(file=stdout, width=None if stdout.isatty() else _WIDE, highlight=False, emoji=False, markup=False)
+    return Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False, emoji=False, markup=False)

@@ -11,7 +11,7 @@ _HINTS = {
     Reason.MERCHANT_EXISTS: "choose another --client-id, or change that one with `gerbang merchant update`",
     Reason.ACCOUNT_NOT_FOUND: "`gerbang wallet list` shows those there are",
     Reason.ACCOUNT_EXISTS: "`gerbang wallet list` shows it",
-    Reason.ACCOUNT_CLOSED: "a closed account takes no money; open another with `gerbang wallet create`",
+    Reason.ACCOUNT_CLOSED: "it stays closed; open another with `gerbang wallet create`",
     Reason.BALANCE_LIMIT_EXCEEDED: "give less, or raise wallet_basic_balance_limit or wallet_premium_balance_limit",
     Reason.MONTHLY_LIMIT_EXCEEDED: "wait for next month, or raise wallet_basic_monthly_limit or wallet_premium_monthly_limit",
     Reason.ORDER_NOT_FOUND: "`gerbang payments list` shows the newest",
@@ -33,9 +33,11 @@ _FIELDS = {
 class Failure(click.ClickException):
     """One line on stderr: what is wrong and what to do next."""
 
-    def __init__(self, message: str, *, exit_code: int = 1) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+
+class Misuse(Failure):
+    """The same for what was asked wrongly."""
+
+    exit_code = 2
 
 
 def explained(error: Exception) -> Failure | None:
@@ -43,7 +45,7 @@ def explained(error: Exception) -> Failure | None:
     if isinstance(error, Refused):
         return Failure(_refusal(error))
     if isinstance(error, BadSettings):
-        return Failure(str(error), exit_code=2)
+        return Misuse(str(error))
     if isinstance(error, StorageBusy):
         return Failure(f"the data is busy or out of reach: {_one_line(error)}; nothing was changed, so try again")
     if isinstance(error, StorageTooNew):

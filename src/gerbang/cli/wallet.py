@@ -1,21 +1,22 @@
 """gerbang wallet …"""
 
 import re
-from typing import Any
 
 import click
 
-from gerbang.cli.data import Data, open_data
-from gerbang.cli.options import json_option, reads_settings
+from gerbang.cli.data import open_data
+from gerbang.cli.options import json_option, parsed_by, reads_settings
 from gerbang.cli.show import print_facts, print_json, print_table, wib
 from gerbang.clock import iso_z
 from gerbang.errors import Reason, Refused
+from gerbang.ledger import Line
 from gerbang.money import Rupiah, format_rupiah
-from gerbang.sandbox.records import AccountRecord, account_record
+from gerbang.sandbox.records import AccountRecord, TransferRecord, account_record
 from gerbang.settings import Settings
 from gerbang.storage import Tx
 from gerbang.wallet import (
     Account,
+    AccountStatus,
     Level,
     PinHasher,
     WalletLimits,
@@ -34,19 +35,13 @@ _AMOUNT = re.compile(r"(?:Rp[.\s\u00a0]*)?(\d{1,3}(?:([.,_])\d{3})(?:\2\d{3})*|\
 _MOST = 9_999_999_999_999_999
 
 
-class Amount(click.ParamType):
-    """Whole rupiah as people write them."""
-
-    name = "amount"
-
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        found = _AMOUNT.fullmatch(value.strip())
-        amount = int(re.sub(r"[.,_]", "", found[1])) if found else -1
-        if not 0 <= amount <= _MOST:
-            self.fail(f"{value!r} is no amount of whole rupiah; write 50000 or 50.000", param, ctx)
-        return amount
+def read_amount(text: str) -> int:
+    """Whole rupiah as people write them. Raises ValueError."""
+    found = _AMOUNT.fullmatch(text.strip())
+    amount = int(re.sub(r"[.,_]", "", found[1])) if found else -1
+    if not 0 <= amount <= _MOST:
+        raise ValueError(f"{text!r} is no amount of whole rupiah; write 50000 or 50.000")
+    return amount
 
 
 @click.group()
@@ -61,7 +56,9 @@ def wallet() -> None:
 @click.option("--email", help="The customer's e-mail address.")
 @click.option("--pin", prompt=True, prompt_required=False, hide_input=True, help="Six digits; without a value it is asked for.")
 @click.option("--level", type=click.Choice(list(Level), case_sensitive=False), default=Level.BASIC, show_default=True)
-@click.option("--balance", "opening", type=Amount(), default=0, help="Money to start with, in rupiah.")
+@click.option(
+    "--balance", "opening", metavar="AMOUNT", default="0", callback=parsed_by(read_amount), help="Money to start with, in rupiah."
+)
 @json_option
 @reads_settings
 def create_wallet(phone: str, name: str, email: str | None, pin: str | None, level: Level, opening: int, as_json: bool) -> None:
@@ -84,7 +81,7 @@ def create_wallet(phone: str, name: str, email: str | None, pin: str | None, lev
 
 @wallet.command("topup")
 @click.argument("account")
-@click.argument("amount", type=Amount())
+@click.argument("amount", callback=parsed_by(read_amount))
 @json_option
 @reads_settings
 def top_up_wallet(account: str, amount: int, as_json: bool) -> None:
@@ -128,6 +125,8 @@ def unlock_wallet(account: str, as_json: bool) -> None:
 
         def let_in(tx: Tx) -> AccountRecord:
             customer = _get(tx, account)
+            if customer.status is AccountStatus.CLOSED:
+                raise Refused(Reason.ACCOUNT_CLOSED, account=customer.id)
             unlock(tx, customer.id)
             return account_record(tx, customer.id)
 
@@ -145,7 +144,7 @@ def show_history(account: str, limit: int, as_json: bool) -> None:
         customer, lines, holds = data.read(lambda tx: _history(tx, account, limit))
     own = wallet_ledger_account(customer.id)
     if as_json:
-        print_json(lines)
+        print_json([TransferRecord(one.id, one.debit, one.credit, one.amount, one.entry, iso_z(one.at)) for one in lines])
         return
     click.echo(f"{customer.name}, DOKU ID {customer.id}, holds {format_rupiah(holds)}")
     click.echo()
@@ -165,7 +164,7 @@ def show_history(account: str, limit: int, as_json: bool) -> None:
     )
 
 
-def _history(tx: Tx, account: str, limit: int) -> tuple[Account, list[Any], int]:
+def _history(tx: Tx, account: str, limit: int) -> tuple[Account, list[Line], int]:
     customer = _get(tx, account)
     return customer, history(tx, customer.id, limit=limit), balance(tx, customer.id)
 

@@ -1,14 +1,14 @@
 """Posting transfers and reading them back."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gerbang.clock import from_ms, to_ms
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
-from gerbang.ledger.accounts import keeps_balance
+from gerbang.ledger.accounts import FLOOR, chain_of, keeps_balance
 from gerbang.money import Rupiah
 from gerbang.storage import Retry, Row, Tx
 
@@ -39,6 +39,16 @@ class Line:
     at: datetime
 
 
+@dataclass(slots=True)
+class _Head:
+    """A balance row as read, and as the transfers of one `post` change it."""
+
+    amount: int
+    floor: int
+    seq: int
+    hash: bytes
+
+
 def post(tx: Tx, transfers: Sequence[Transfer], *, cause: str, now: datetime) -> None:
     """Book the transfers of one cause (a payment, a top-up) in `tx`, all or none.
 
@@ -46,17 +56,23 @@ def post(tx: Tx, transfers: Sequence[Transfer], *, cause: str, now: datetime) ->
     Every transfer must touch an account with a balance row: its hash chain lives there (decision 0003).
     """
     at = to_ms(now)
+    names = [name for transfer in transfers for name in (transfer.debit, transfer.credit) if keeps_balance(name)]
+    heads = _hold(tx, names)
+    before = {name: replace(head) for name, head in heads.items()}
+    rows = []
     for transfer in transfers:
         assert transfer.amount > 0, transfer
         assert transfer.debit != transfer.credit, transfer
-        chain = transfer.debit if keeps_balance(transfer.debit) else transfer.credit
-        assert keeps_balance(chain), transfer
-        head = _head(tx, chain)
-        balance: int = head["amount"]
-        after = balance + (-transfer.amount if chain == transfer.debit else transfer.amount)
-        if after < head["floor"]:
-            raise Refused(Reason.BALANCE_TOO_SMALL, account=chain, balance=balance, needed=transfer.amount)
-        row = {
+        name = chain_of(transfer.debit, transfer.credit)
+        assert name is not None, transfer
+        chain = heads[name]
+        if transfer.debit in heads:
+            if chain.amount - transfer.amount < chain.floor:
+                raise Refused(Reason.BALANCE_TOO_SMALL, account=name, balance=chain.amount, needed=transfer.amount)
+            chain.amount -= transfer.amount
+        if transfer.credit in heads:
+            heads[transfer.credit].amount += transfer.amount  # no floor can refuse what comes in
+        row: dict[str, object] = {
             "id": new_id("trf"),
             "debit": transfer.debit,
             "credit": transfer.credit,
@@ -64,24 +80,29 @@ def post(tx: Tx, transfers: Sequence[Transfer], *, cause: str, now: datetime) ->
             "cause": cause,
             "entry": transfer.entry,
             "at": at,
-            "chain": chain,
-            "seq": head["seq"] + 1,
-            "prev_hash": bytes(head["hash"]),
+            "chain": name,
+            "seq": chain.seq + 1,
+            "prev_hash": chain.hash,
         }
-        row["hash"] = link_hash(row)
-        # The values read decide, not a lock: whoever moved this account meanwhile makes us run again.
+        chain.seq, chain.hash = chain.seq + 1, link_hash(row)
+        rows.append({**row, "hash": chain.hash})
+    for name, head in heads.items():
+        # The values read decide. Holding the row makes losing impossible; should it ever be possible, nothing is overwritten.
         moved = tx.execute(
-            "update balance set amount = :after, seq = :seq, hash = :hash"
-            " where account = :account and seq = :seq - 1 and amount = :balance",
-            {"account": chain, "after": after, "balance": balance, "seq": row["seq"], "hash": row["hash"]},
+            "update balance set amount = :amount, seq = :seq, hash = :hash"
+            " where account = :account and seq = :old_seq and amount = :old_amount",
+            {
+                "account": name,
+                "amount": head.amount,
+                "seq": head.seq,
+                "hash": head.hash,
+                "old_seq": before[name].seq,
+                "old_amount": before[name].amount,
+            },
         )
         if moved != 1:
             raise Retry
-        other = transfer.credit if chain == transfer.debit else transfer.debit
-        if keeps_balance(other):
-            # Only a debit chooses the chain, so the other side is always a credit, which no floor can refuse.
-            _ensure(tx, other)
-            tx.execute("update balance set amount = amount + :amount where account = :account", {"account": other, **_amount(row)})
+    for row in rows:
         tx.execute(
             "insert into transfer (id, debit, credit, amount, cause, entry, at, chain, seq, prev_hash, hash)"
             " values (:id, :debit, :credit, :amount, :cause, :entry, :at, :chain, :seq, :prev_hash, :hash)",
@@ -89,8 +110,32 @@ def post(tx: Tx, transfers: Sequence[Transfer], *, cause: str, now: datetime) ->
         )
 
 
-def _amount(row: dict[str, object]) -> dict[str, object]:
-    return {"amount": row["amount"]}
+def hold(tx: Tx, account_name: str) -> Rupiah:
+    """What the account holds, and nobody else moves it until the transaction ends: for rules about a balance to come."""
+    return Rupiah(_hold(tx, [account_name])[account_name].amount)
+
+
+def _hold(tx: Tx, names: Iterable[str]) -> dict[str, _Head]:
+    """The balance rows, made where missing, and held until the transaction ends.
+
+    Writing a row as it is makes others wait for it, on both engines. Comparing and setting alone would also be right, but with
+    many payments of one merchant at once nearly all of them lose and run again: measured on PostgreSQL, 64 callers on one
+    account gave up in one case of nine. Always in the same order, so that two transactions never wait for each other; in the
+    reverse one, because that takes a merchant's row, which many want, after the wallet's.
+    """
+    heads = {}
+    for name in sorted(set(names), reverse=True):
+        query = "update balance set seq = seq where account = :account returning amount, floor, seq, hash"
+        row = tx.one(query, {"account": name})
+        if row is None:
+            tx.execute(
+                "insert into balance (account, amount, floor, seq, hash) values (:account, 0, :floor, 0, :hash) on conflict do nothing",
+                {"account": name, "floor": FLOOR, "hash": genesis_hash(name)},
+            )
+            row = tx.one(query, {"account": name})
+            assert row is not None
+        heads[name] = _Head(row["amount"], row["floor"], row["seq"], bytes(row["hash"]))
+    return heads
 
 
 def genesis_hash(account_name: str) -> bytes:
@@ -105,23 +150,6 @@ def link_hash(row: "Row | dict[str, object]") -> bytes:
     text = "".join([f"{len(str(row[name]))}:{row[name]};" for name in names])
     previous: bytes = bytes(row["prev_hash"])  # type: ignore[arg-type]
     return hashlib.sha256(previous + text.encode()).digest()
-
-
-def _head(tx: Tx, account_name: str) -> Row:
-    query = "select amount, floor, seq, hash from balance where account = :account"
-    head = tx.one(query, {"account": account_name})
-    if head is None:
-        _ensure(tx, account_name)
-        head = tx.one(query, {"account": account_name})
-        assert head is not None
-    return head
-
-
-def _ensure(tx: Tx, account_name: str) -> None:
-    tx.execute(
-        "insert into balance (account, amount, floor, seq, hash) values (:account, 0, 0, 0, :hash) on conflict do nothing",
-        {"account": account_name, "hash": genesis_hash(account_name)},
-    )
 
 
 def balance_of(tx: Tx, account_name: str) -> Rupiah:
@@ -144,7 +172,8 @@ def entries(tx: Tx, *, account_name: str | None = None, cause: str | None = None
             {"account": account_name, "limit": limit},
         )
     return [
-        Line(row["id"], row["debit"], row["credit"], row["amount"], row["cause"], row["entry"], from_ms(row["at"])) for row in rows
+        Line(row["id"], row["debit"], row["credit"], row["amount"], row["cause"], row["entry"], from_ms(row["at"]))
+        for row in rows
     ]
 
 

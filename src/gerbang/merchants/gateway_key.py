@@ -22,9 +22,7 @@ def gateway_public_key_now(database: Database) -> str:
         # Finding primes takes long: do it outside the transaction; if another process was quicker, its key stands.
         made = (
             rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
-            .private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
+            .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
             .decode()
         )
 

@@ -50,10 +50,8 @@ def create(
     """
     if not name.strip():
         raise Refused(Reason.FIELD_MISSING, field="name")
-    for field, value, longest in (("client_id", client_id, 64), ("secret_key", secret_key, 256)):
-        # Both travel in headers or sign them, so they are printable ASCII without blanks.
-        if value is not None and not (0 < len(value) <= longest and value.isascii() and value.isprintable() and " " not in value):
-            raise Refused(Reason.FIELD_INVALID, field=field)
+    _check_credential("client_id", client_id, longest=64)
+    _check_credential("secret_key", secret_key, longest=256)
     check_url("notification_url", notification_url)
     row = {
         "client_id": client_id or new_client_id(),
@@ -73,6 +71,12 @@ def create(
     if inserted != 1:
         raise Refused(Reason.MERCHANT_EXISTS, client_id=row["client_id"])
     return _merchant(row)
+
+
+def _check_credential(field: str, value: str | None, *, longest: int) -> None:
+    # Both travel in headers or sign them, so they are printable ASCII without blanks.
+    if value is not None and not (0 < len(value) <= longest and value.isascii() and value.isprintable() and " " not in value):
+        raise Refused(Reason.FIELD_INVALID, field=field)
 
 
 def check_url(field: str, url: str | None) -> None:
@@ -121,13 +125,16 @@ def update(
     snap_public_key: str | None = None,
     options: MerchantOptions | None = None,
 ) -> Merchant:
-    """Change what is given; an empty `notification_url` removes it. Raises Refused(MERCHANT_NOT_FOUND, FIELD_INVALID)."""
+    """Change what is given; an empty `notification_url` removes it. Raises Refused: as `create`, MERCHANT_NOT_FOUND."""
     old = get(tx, client_id)
+    if name is not None and not name.strip():
+        raise Refused(Reason.FIELD_MISSING, field="name")
+    _check_credential("secret_key", secret_key, longest=256)
     if notification_url:
         check_url("notification_url", notification_url)
     row = {
         "client_id": client_id,
-        "name": name or old.name,
+        "name": old.name if name is None else name.strip(),
         "secret_key": secret_key or old.secret_key,
         "notification_url": old.notification_url if notification_url is None else notification_url or None,
         "snap_public_key": snap_public_key or old.snap_public_key,

@@ -77,7 +77,7 @@ class Deliverer:
         async with self._starting:
             started = 0
             saturated = {endpoint for endpoint in self._under_way if self._lanes_left(endpoint) <= 0}
-            while (left := _MAX_IN_FLIGHT - self._under_way.total()) > 0:
+            while (left := _MAX_IN_FLIGHT - len(self._tasks)) > 0:
                 # Looking costs no fsync and no writer; claiming does. Most looks find nothing.
                 found = await self._look(saturated)
                 chosen = self._choose(found, left, saturated)
@@ -120,7 +120,6 @@ class Deliverer:
             self._under_way[notification.endpoint] += 1
             task = asyncio.create_task(self._deliver(notification, merchant))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
         return len(claimed)
 
     async def settle(self, timeout_s: float) -> bool:
@@ -141,7 +140,10 @@ class Deliverer:
 
     async def _deliver(self, notification: Notification, merchant: Merchant) -> None:
         try:
-            attempt = await self._attempt(notification, merchant)
+            try:
+                attempt = await self._attempt(notification, merchant)
+            finally:
+                self._free_lane(notification.endpoint)
             self._remember_silence(notification.endpoint, silent=attempt.status is None)
             await self._record(notification, attempt)
         except Exception:
@@ -149,10 +151,15 @@ class Deliverer:
             log.exception("notification %s could not be recorded", notification.id)
         finally:
             self._leases.pop(notification.id, None)
-            self._under_way[notification.endpoint] -= 1
-            if not self._under_way[notification.endpoint]:
-                del self._under_way[notification.endpoint]
+            self._tasks.discard(asyncio.current_task())
             self._wake.set()
+
+    def _free_lane(self, endpoint: str) -> None:
+        """The endpoint can take the next one; writing down what it said is our own affair."""
+        self._under_way[endpoint] -= 1
+        if not self._under_way[endpoint]:
+            del self._under_way[endpoint]
+        self._wake.set()
 
     def _remember_silence(self, endpoint: str, *, silent: bool) -> None:
         if not silent:
@@ -227,7 +234,7 @@ class Deliverer:
         if self._session is None:
             import aiohttp
 
-            from gerbang.notifications.guard import connector
+            from gerbang.notifications.connector import connector
 
             self._session = aiohttp.ClientSession(
                 connector=connector(public_only=not self._settings.is_sandbox, limit=_MAX_IN_FLIGHT),

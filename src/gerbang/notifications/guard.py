@@ -7,19 +7,12 @@ The check sits where the socket is made, on the very address about to be connect
 import errno
 import ipaddress
 import socket
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import aiohttp
+from typing import Any
 
 _UNICAST = ipaddress.ip_network("2000::/3")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Public by its number, yet a cloud's control plane answers there to its own machines (Azure).
 _CONTROL_PLANES = {"168.63.129.16"}
-
-# Longer than this, and a merchant's server may close the connection just as the next notification goes out on it; that would
-# count as a failure and cost half an hour. 2 s is the shortest keep-alive among common servers' defaults (gunicorn).
-_KEEP_ALIVE_S = 1.0
 
 
 class ForbiddenAddress(OSError):
@@ -54,15 +47,3 @@ def public_socket(address: tuple[Any, ...]) -> socket.socket:
     if not is_public(str(where[0])):
         raise ForbiddenAddress(str(where[0]))
     return socket.socket(family, kind, proto)
-
-
-def connector(*, public_only: bool, limit: int) -> "aiohttp.TCPConnector":
-    """The aiohttp connector that deliveries use."""
-    import aiohttp
-
-    return aiohttp.TCPConnector(
-        limit=limit,
-        keepalive_timeout=_KEEP_ALIVE_S,
-        ttl_dns_cache=30,
-        socket_factory=public_socket if public_only else None,
-    )

@@ -61,7 +61,9 @@ def advance(
             "update orders set state = :state where id = :id and state <> 'PAID'",
             {"id": payment.order_id, "state": order_state.value},
         )
-    facts = {name: value for name, value in (("payer", payer), ("approval_code", approval_code), ("failure", failure)) if value}
+    facts: dict[str, object] = {
+        name: value for name, value in (("payer", payer), ("approval_code", approval_code), ("failure", failure)) if value
+    }
     record_event(tx, payment.id, payment.merchant_id, move, next_state, now=now, facts=facts)
     return moved
 

@@ -57,6 +57,8 @@ def normalise_phone(sent: str | int) -> str:
     A number has lost its leading 0 on the way through JSON; the `8` rule restores it.
     Raises Refused(FIELD_INVALID, field="phone") unless 8–16 digits remain.
     """
+    if isinstance(sent, int) and sent < 0:
+        raise Refused(Reason.FIELD_INVALID, field="phone")  # its minus would be taken for a dash
     text = _DROPPED.sub("", str(sent))
     text = text.removeprefix("+")
     if text.startswith("0"):
@@ -71,7 +73,8 @@ def normalise_phone(sent: str | int) -> str:
 def mask_phone(phone: str) -> str:
     """`6281234567890` → `0812 •••• 7890`: enough to recognise one's own, not enough to learn another's."""
     local = "0" + phone[2:] if phone.startswith("62") else phone
-    return f"{local[:4]} •••• {local[-4:]}"
+    shown = max(0, min(4, len(local) - 7))  # at least three digits stay hidden, of a short number, too
+    return f"{local[:4]} •••• {local[len(local) - shown :]}".rstrip()
 
 
 def create_account(
@@ -86,14 +89,17 @@ def create_account(
     account_id: str | None = None,
     status: AccountStatus = AccountStatus.ACTIVE,
 ) -> Account:
-    """Open an account. Raises Refused: FIELD_MISSING (name), FIELD_INVALID (phone), ACCOUNT_EXISTS (same phone)."""
+    """Open an account. Raises Refused: FIELD_MISSING (name), FIELD_INVALID (phone), ACCOUNT_EXISTS (same phone or id)."""
     if not name.strip():
         raise Refused(Reason.FIELD_MISSING, field="name")
     canonical = normalise_phone(phone)
     if tx.one("select 1 as found from wallet_account where phone = :phone", {"phone": canonical}):
         raise Refused(Reason.ACCOUNT_EXISTS, phone=canonical)
+    if account_id and tx.one("select 1 as found from wallet_account where id = :id", {"id": account_id}):
+        raise Refused(Reason.ACCOUNT_EXISTS, account_id=account_id)
     row = {
-        "id": account_id or new_digits(10),
+        # The 1 keeps DOKU IDs apart from phone numbers, which begin with 0, 8 or a country's code: both are used to log in.
+        "id": account_id or "1" + new_digits(9),
         "phone": canonical,
         "phone_as_sent": phone,
         "name": name.strip(),
@@ -111,7 +117,7 @@ def create_account(
         row,
     )
     if written != 1:
-        raise Retry  # the id was taken (draw another), or the phone just was (which the next run refuses)
+        raise Retry  # the drawn id was taken (draw another), or the phone just was (which the next run refuses)
     return _account(row)
 
 
@@ -140,7 +146,9 @@ def get_account(tx: Tx, account_id: str) -> Account:
 
 def list_accounts(tx: Tx, *, limit: int = 1000) -> list[Account]:
     """Accounts, oldest first."""
-    return [_account(row) for row in tx.all("select * from wallet_account order by created_at, id limit :limit", {"limit": limit})]
+    return [
+        _account(row) for row in tx.all("select * from wallet_account order by created_at, id limit :limit", {"limit": limit})
+    ]
 
 
 def _account(row: "Row | dict[str, object]") -> Account:
@@ -152,7 +160,7 @@ def _account(row: "Row | dict[str, object]") -> Account:
         email=row["email"],  # type: ignore[arg-type]
         pin_hash=row["pin_hash"],  # type: ignore[arg-type]
         wrong_pins=row["wrong_pins"],  # type: ignore[arg-type]
-        level=Level(row["level"]),
-        status=AccountStatus(row["status"]),
+        level=Level(str(row["level"])),
+        status=AccountStatus(str(row["status"])),
         created_at=from_ms(row["created_at"]),  # type: ignore[arg-type]
     )

@@ -26,7 +26,15 @@ DEMO_ACCOUNTS = (
     Demo("siti", "1140340010", "Siti Rahmawati", "rich", "081234567890", "siti@example.com", Level.PREMIUM, 15_000_000),
     Demo("budi", "1140340011", "Budi Santoso", "tight", "081234567891", "budi@example.com", Level.BASIC, 45_000),
     Demo(
-        "tono", "1140340012", "Tono Wijaya", "locked", "081234567892", "tono@example.com", Level.BASIC, 500_000, AccountStatus.LOCKED
+        "tono",
+        "1140340012",
+        "Tono Wijaya",
+        "locked",
+        "081234567892",
+        "tono@example.com",
+        Level.BASIC,
+        500_000,
+        AccountStatus.LOCKED,
     ),
 )
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from gerbang.clock import WIB, to_ms
 from gerbang.errors import Reason, Refused
-from gerbang.ledger import account, balance_of
+from gerbang.ledger import account, hold
 from gerbang.money import Rupiah
 from gerbang.storage import Tx
 from gerbang.wallet.accounts import Account, Level
@@ -28,9 +28,12 @@ class WalletLimits:
 
 
 def check_incoming(tx: Tx, customer: Account, amount: Rupiah, *, limits: WalletLimits, now: datetime) -> None:
-    """Raise Refused(BALANCE_LIMIT_EXCEEDED or MONTHLY_LIMIT_EXCEEDED) when the account may not receive this amount."""
+    """Raise Refused(BALANCE_LIMIT_EXCEEDED or MONTHLY_LIMIT_EXCEEDED) when the account may not receive this amount.
+
+    The account is held until the transaction ends, so what is allowed here cannot be taken by somebody else before it is booked.
+    """
     name = account("wallet", customer.id)
-    holds, allowed = balance_of(tx, name), limits.balance_of(customer.level)
+    holds, allowed = hold(tx, name), limits.balance_of(customer.level)
     if holds + amount > allowed:
         raise Refused(Reason.BALANCE_LIMIT_EXCEEDED, account_id=customer.id, balance=holds, amount=amount, limit=allowed)
     month = now.astimezone(WIB).replace(day=1, hour=0, minute=0, second=0, microsecond=0)

@@ -66,7 +66,7 @@ class PinHasher:
         return pin_hash is not None
 
     def _keyed(self, pin: str) -> str:
-        return hmac.new(self._key, b"pin " + pin.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._key, b"pin " + pin.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 async def confirm_pin(database: Database, hasher: PinHasher, phone_or_id: str, pin: str) -> PinCheck:
@@ -76,10 +76,8 @@ async def confirm_pin(database: Database, hasher: PinHasher, phone_or_id: str, p
         return check
     stored = check.account.pin_hash if check.account else None
     right = await asyncio.get_running_loop().run_in_executor(None, hasher.verify, stored, pin)
-    if check.account is None or stored is None:
-        return PinCheck(PinOutcome.UNKNOWN, None, 0)
-    account_id = check.account.id
-    return await database.transact(lambda tx: _settle_attempt(tx, account_id, right=right))
+    account_id = check.account.id if check.account else None
+    return await database.transact(lambda tx: _settle_attempt(tx, account_id, stored, right=right))
 
 
 def _count_attempt(tx: Tx, phone_or_id: str) -> PinCheck:
@@ -95,14 +93,22 @@ def _count_attempt(tx: Tx, phone_or_id: str) -> PinCheck:
     return PinCheck(PinOutcome.WRONG, customer, 0)
 
 
-def _settle_attempt(tx: Tx, account_id: str, *, right: bool) -> PinCheck:
-    customer = get_account(tx, account_id)
+def _settle_attempt(tx: Tx, account_id: str | None, stored: str | None, *, right: bool) -> PinCheck:
+    if account_id is None:
+        return PinCheck(PinOutcome.UNKNOWN, None, 0)
     if right:
-        tx.execute("update wallet_account set wrong_pins = 0 where id = :id and status = 'ACTIVE'", {"id": account_id})
-        return PinCheck(PinOutcome.RIGHT, get_account(tx, account_id), MAX_WRONG_PINS)
+        # Meanwhile the account may have been locked or closed, or got another PIN: then this one opens nothing.
+        opened = tx.execute(
+            "update wallet_account set wrong_pins = 0 where id = :id and status = 'ACTIVE' and pin_hash = :stored",
+            {"id": account_id, "stored": stored},
+        )
+        if opened == 1:
+            return PinCheck(PinOutcome.RIGHT, get_account(tx, account_id), MAX_WRONG_PINS)
+    customer = get_account(tx, account_id)
     left = max(0, MAX_WRONG_PINS - customer.wrong_pins)
     if left == 0:
         tx.execute("update wallet_account set status = 'LOCKED' where id = :id and status = 'ACTIVE'", {"id": account_id})
+    if left == 0 or customer.status is not AccountStatus.ACTIVE:
         return PinCheck(PinOutcome.LOCKED, get_account(tx, account_id), 0)
     return PinCheck(PinOutcome.WRONG, customer, left)
 

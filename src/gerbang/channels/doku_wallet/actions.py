@@ -33,9 +33,7 @@ def open_payment(call: Call, body: PaymentRequest) -> PaymentResponse:
     if auto_redirect:
         details["auto_redirect"] = True
     if order.line_items:
-        details["line_items"] = [
-            {"name": item.name, "price": item.price, "quantity": item.quantity} for item in order.line_items
-        ]
+        details["line_items"] = [{"name": item.name, "price": item.price, "quantity": item.quantity} for item in order.line_items]
     additional_info = plain(call.raw["additional_info"]) if body.additional_info is not None else None
     if additional_info:
         details["additional_info"] = additional_info

@@ -26,9 +26,7 @@ def blocks(order: Order, payment: Payment) -> dict[str, Any]:
     return {"emoney_payment": block} if block and payment.state is PaymentState.SUCCESS else {}
 
 
-def play(
-    tx: Tx, merchant: Merchant, order: Order, payment: Payment, outcome: str, code: str | None, now: datetime
-) -> Payment:
+def play(tx: Tx, merchant: Merchant, order: Order, payment: Payment, outcome: str, code: str | None, now: datetime) -> Payment:
     """Sandbox: the buyer's part without a browser. Paying uses an account of its own whose money is made for it."""
     if outcome != "SUCCESS":
         return advance(tx, payment, _MOVES[outcome], now=now, failure=code or outcome)
@@ -75,4 +73,3 @@ CHANNEL = Channel(
         "any other PIN, three times": "payment FAILED, account locked",
     },
 )
-

@@ -124,8 +124,7 @@ def _reader_of(kind: Any) -> Reader:
 def _struct_reader(struct: type[msgspec.Struct]) -> Reader:
     hints = typing.get_type_hints(struct, include_extras=True)
     fields = [
-        (field.name, field.encode_name, field.required, _reader_of(hints[field.name]))
-        for field in msgspec.structs.fields(struct)
+        (field.name, field.encode_name, field.required, _reader_of(hints[field.name])) for field in msgspec.structs.fields(struct)
     ]
 
     def read(value: Any, path: str) -> Any:

@@ -25,7 +25,9 @@ STATUS_WORD = {
 }
 
 
-def notify(tx: Tx, channel: Channel, merchant: Merchant, order: Order, payment: Payment, *, strict_override: bool, now: datetime) -> None:
+def notify(
+    tx: Tx, channel: Channel, merchant: Merchant, order: Order, payment: Payment, *, strict_override: bool, now: datetime
+) -> None:
     """Queue the notification of a payment that ended, when there is anyone to tell.
 
     EXPIRED is told only to merchants that asked for it. No URL anywhere: nothing is sent.

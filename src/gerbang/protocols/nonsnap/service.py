@@ -98,9 +98,12 @@ class NonSnap:
             return merchant
         # The key may have changed a moment ago.
         fresh = await self._directory.find(sent.client_id, fresh=True)
-        if fresh is not None and fresh.secret_key != merchant.secret_key:
-            if is_genuine(sent, fresh, targets=targets, body=body, digestless=endpoint.digestless_signature):
-                return fresh
+        if (
+            fresh is not None
+            and fresh.secret_key != merchant.secret_key
+            and is_genuine(sent, fresh, targets=targets, body=body, digestless=endpoint.digestless_signature)
+        ):
+            return fresh
         raise Rejected(errors.INVALID_SIGNATURE)
 
     async def _run(self, endpoint: Endpoint, request: HttpRequest, merchant: Merchant, path_value: str) -> _Outcome:
@@ -118,7 +121,7 @@ class NonSnap:
         strict = self._settings.strict_request_id if strict is None else strict
         # A strict client's repeats have the id in common, not the body.
         alike: Hashable = key.scope if strict else (key.scope, key.body_hash)
-        await self._await_twin(alike)
+        await self._await_twin(alike, alone=strict)
         ended = self._running.setdefault(alike, asyncio.get_running_loop().create_future())
         try:
             return await self._database.transact(lambda tx: self._once(tx, key, act, strict=strict))
@@ -128,21 +131,24 @@ class NonSnap:
             if not ended.done():
                 ended.set_result(None)
 
-    async def _await_twin(self, alike: Hashable) -> None:
+    async def _await_twin(self, alike: Hashable, *, alone: bool) -> None:
         """Let a repeat wait for its first call here rather than on a lock, which would hold a database connection.
 
         Only a convenience: between processes, and after this wait, the transaction decides (decision 0002). Raises
         Refused(REQUEST_IN_PROGRESS) when the first call takes longer than the documented wait.
+
+        alone  go on one after the other. Nothing in the database keeps two bodies under one id apart (strict_request_id).
         """
-        first = self._running.get(alike)
-        if first is not None and not first.done():
-            await asyncio.wait({first}, timeout=_REPEAT_WAIT_S)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _REPEAT_WAIT_S
+        while (first := self._running.get(alike)) is not None:
+            await asyncio.wait({first}, timeout=max(0.0, deadline - loop.time()))
             if not first.done():
                 raise Refused(Reason.REQUEST_IN_PROGRESS)
+            if not alone:
+                return
 
-    def _action(
-        self, endpoint: Endpoint, request: HttpRequest, merchant: Merchant, path_value: str
-    ) -> Callable[[Tx], bytes]:
+    def _action(self, endpoint: Endpoint, request: HttpRequest, merchant: Merchant, path_value: str) -> Callable[[Tx], bytes]:
         # Decoding touches no database, so it happens once however often the transaction has to be run again. Its refusal waits
         # for the look-up: a repeat of an accepted request is never judged again.
         raw: dict[str, object] = {}

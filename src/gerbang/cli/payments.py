@@ -1,0 +1,187 @@
+"""gerbang payments …"""
+
+import click
+import msgspec
+
+from gerbang.cli.data import open_data
+from gerbang.cli.options import json_option, reads_settings
+from gerbang.cli.show import heading, print_facts, print_json, print_table, wib
+from gerbang.cli.trouble import Misuse
+from gerbang.clock import iso_z
+from gerbang.errors import Reason, Refused
+from gerbang.ledger import entries
+from gerbang.merchants import list_all
+from gerbang.money import format_rupiah
+from gerbang.notifications.outbox import attempts_of, list_notifications
+from gerbang.payments import (
+    Order,
+    OrderState,
+    Payment,
+    events,
+    find_order,
+    find_payment,
+    list_orders,
+    payments_of,
+)
+from gerbang.sandbox.records import order_record
+from gerbang.storage import Tx
+
+
+class OrderLine(msgspec.Struct):
+    """An order in a list, with its newest payment."""
+
+    client_id: str
+    invoice_number: str
+    amount: int
+    state: str
+    channel: str
+    payment_id: str
+    payer: str | None
+    created_at: str
+
+
+@click.group()
+@reads_settings
+def payments() -> None:
+    """List orders, or show all about one."""
+
+
+@payments.command("list")
+@click.option("--merchant", metavar="CLIENT_ID", help="Only this merchant's.")
+@click.option("--state", type=click.Choice(list(OrderState), case_sensitive=False), help="Only orders in this state.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
+@json_option
+@reads_settings
+def list_payments(merchant: str | None, state: OrderState | None, limit: int, as_json: bool) -> None:
+    """List the newest orders with the payment that stands for each."""
+    with open_data() as data:
+        found = data.read(
+            lambda tx: [
+                (order, payments_of(tx, order.id)[-1])
+                for order in list_orders(tx, merchant_id=merchant, state=state and state.value, limit=limit)
+            ]
+        )
+    if as_json:
+        print_json([_line(order, payment) for order, payment in found])
+        return
+    print_table(
+        ("Created", "Client-Id", "Invoice", ">Amount", "State", "Channel", "Payer"),
+        [
+            (
+                wib(order.created_at),
+                order.merchant_id,
+                order.invoice_number,
+                format_rupiah(order.amount),
+                order.state.value,
+                payment.channel,
+                payment.payer or "–",
+            )
+            for order, payment in found
+        ],
+        empty="No orders like that." if merchant or state else "No orders yet; `gerbang serve` shows a first payment to paste.",
+    )
+
+
+def _line(order: Order, payment: Payment) -> OrderLine:
+    return OrderLine(
+        client_id=order.merchant_id,
+        invoice_number=order.invoice_number,
+        amount=order.amount,
+        state=order.state.value,
+        channel=payment.channel,
+        payment_id=payment.id,
+        payer=payment.payer,
+        created_at=iso_z(order.created_at),
+    )
+
+
+@payments.command("show")
+@click.argument("invoice")
+@click.option("--merchant", metavar="CLIENT_ID", help="Whose; needed when several merchants have this invoice number.")
+@json_option
+@reads_settings
+def show_payment(invoice: str, merchant: str | None, as_json: bool) -> None:
+    """Show all about an order.
+
+    INVOICE is its invoice number; the Request-Id that made it or the id of one of its payments does as well.
+    """
+    with open_data() as data:
+        if as_json:
+            print_json(data.read(lambda tx: order_record(tx, _find(tx, invoice, merchant))))
+        else:
+            data.read(lambda tx: _show(tx, _find(tx, invoice, merchant)))
+
+
+def _find(tx: Tx, key: str, client_id: str | None) -> Order:
+    if key.startswith("pay_"):
+        by_payment = find_payment(tx, key)
+        if by_payment is not None:
+            return by_payment[0]
+    owners = [client_id] if client_id else [merchant.client_id for merchant in list_all(tx)]
+    found = [order for order in (find_order(tx, owner, key) for owner in owners) if order is not None]
+    if len(found) > 1:
+        whose = " or ".join(f"--merchant {order.merchant_id}" for order in found)
+        raise Misuse(f"{len(found)} merchants have {key}; say whose with {whose}")
+    if not found:
+        raise Refused(Reason.ORDER_NOT_FOUND, invoice=key)
+    return found[0]
+
+
+def _show(tx: Tx, order: Order) -> None:
+    print_facts(
+        [
+            ("Invoice", order.invoice_number),
+            ("Client-Id", order.merchant_id),
+            ("Amount", format_rupiah(order.amount)),
+            ("State", order.state.value),
+            ("Created", wib(order.created_at)),
+            ("Request-Id", order.request_id),
+            *[("Warning", str(warning)) for warning in order.details.get("warnings", ())],
+        ]
+    )
+    for payment in payments_of(tx, order.id):
+        _show_payment(tx, payment)
+    _show_notifications(tx, order)
+
+
+def _show_payment(tx: Tx, payment: Payment) -> None:
+    heading(f"Payment {payment.id}")
+    print_facts(
+        [
+            ("Channel", payment.channel),
+            ("State", payment.state.value),
+            ("Payer", payment.payer),
+            ("Approval code", payment.approval_code),
+            ("Why unpaid", payment.failure),
+            ("Payable until", wib(payment.expires_at)),
+        ]
+    )
+    click.echo()
+    print_table(
+        ("When", "Event", "State", "Facts"),
+        [
+            (wib(event.at), event.event, event.state, ", ".join(f"{name} {value}" for name, value in event.facts.items()))
+            for event in events(tx, payment.id)
+        ],
+        empty="No events.",
+    )
+    booked = entries(tx, cause=payment.id)
+    if booked:
+        click.echo()
+        print_table(
+            ("Booked", "Debit", "Credit", ">Amount", "What"),
+            [(wib(line.at), line.debit, line.credit, format_rupiah(line.amount), line.entry) for line in booked],
+            empty="",
+        )
+
+
+def _show_notifications(tx: Tx, order: Order) -> None:
+    heading("Notifications")
+    print_table(
+        ("Id", "State", ">Attempts", "Next attempt", "URL"),
+        [
+            (one.id, one.state.value, str(len(attempts_of(tx, one.id))), wib(one.due_at), one.url)
+            for one in list_notifications(tx, order_id=order.id)
+        ],
+        empty="None was sent: the payment is not over, or there is nobody to tell.",
+    )

@@ -1,0 +1,58 @@
+"""gerbang verify."""
+
+import click
+import msgspec
+
+from gerbang.cli.data import open_data
+from gerbang.cli.options import json_option, reads_settings
+from gerbang.cli.show import counted, print_json
+from gerbang.ledger import Problem
+from gerbang.ledger import verify as verify_ledger
+from gerbang.payments import verify_payments
+from gerbang.storage import Tx
+
+_COUNTED = {"payments": "payment", "transfers": "transfer", "accounts": "balance"}
+
+
+class Verdict(msgspec.Struct):
+    """What was looked at and what does not fit."""
+
+    ok: bool
+    payments: int
+    transfers: int
+    accounts: int
+    problems: list[Problem]
+
+
+@click.command()
+@json_option
+@reads_settings
+def verify(as_json: bool) -> None:
+    """Recompute the books and name every row that does not fit.
+
+    Reads one consistent view, beside a running server too. Exit status 1 when there is a problem.
+    """
+    with open_data() as data:
+        verdict = data.read(_verdict)
+    if as_json:
+        print_json(verdict)
+    elif verdict.ok:
+        looked_at = f"{counted(verdict.payments, 'payment')}, {counted(verdict.transfers, 'transfer')}, {counted(verdict.accounts, 'account')}"
+        click.echo(f"{click.style('clean', fg='green')}: {looked_at}")
+    else:
+        for problem in verdict.problems:
+            click.echo(f"{click.style(problem.check, fg='red')}: {problem.text}")
+        click.echo(f"{counted(len(verdict.problems), 'problem')} found.", err=True)
+    if not verdict.ok:
+        click.get_current_context().exit(1)
+
+
+def _verdict(tx: Tx) -> Verdict:
+    problems = verify_ledger(tx) + verify_payments(tx)
+    counts = {name: _count(tx, table) for name, table in _COUNTED.items()}
+    return Verdict(ok=not problems, problems=problems, **counts)
+
+
+def _count(tx: Tx, table: str) -> int:
+    row = tx.one(f"select count(*) as n from {table}")  # noqa: S608 - fixed names
+    return int(row["n"]) if row else 0
