@@ -21,9 +21,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from gerbang.cli import main
 from gerbang.cli.clock import read_duration
+from gerbang.cli.show import print_table
 from gerbang.cli.wallet import read_amount
 from gerbang.sandbox.seed import DEMO_CLIENT_ID, demo_pin_hash, seed
 from gerbang.settings import SANDBOX_SECRET_KEY
@@ -307,6 +309,15 @@ def test_commands_work_on_either_engine(data_address: str) -> None:
     assert cli.json("clock", "advance", "1d")["due_notifications"] == 0
     assert cli.json("wallet", "history", "081299990000")[0]["amount"] == 50_000
     assert cli.json("verify")["ok"]
+
+
+def test_a_narrow_terminal_shows_a_block_a_row_so_that_ids_stay_whole(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr("gerbang.cli.show._console", lambda: Console(width=40))
+    columns, row = ("Id", ">Amount", "URL"), ("ntf_" + "0" * 26, "5", "https://shop.example/notify")
+
+    print_table(columns, [row], empty="")
+
+    assert capsys.readouterr().out.splitlines() == [f"Id      {row[0]}", "Amount  5", f"URL     {row[2]}"]
 
 
 # -- signing

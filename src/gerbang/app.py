@@ -46,7 +46,7 @@ class Gateway:
         self.database: Database = open_database(settings.data, connections=settings.database_connections)
         self.channels: Mapping[str, Channel] = all_channels()
         self.pin_hasher = PinHasher(settings.key("pin"))
-        self.limits = limits_of(settings)
+        self.limits = WalletLimits.of(settings)
         self.directory = MerchantDirectory(self.database)
         self.deliverer = Deliverer(self.database, self.clock, settings, prepare)
         self.worker = Worker(self.database, self.clock, settings, self.channels, self.deliverer)
@@ -151,16 +151,6 @@ def refuse_sandbox_keys(tx: Tx) -> None:
     for merchant in list_all(tx):
         if merchant.secret_key == SANDBOX_SECRET_KEY:
             raise BadSettings(f"merchant {merchant.client_id} has the sandbox's public secret key; give it one of its own first")
-
-
-def limits_of(settings: Settings) -> WalletLimits:
-    """The wallet's limits as set."""
-    return WalletLimits(
-        basic_balance=settings.wallet_basic_balance_limit,
-        basic_monthly=settings.wallet_basic_monthly_limit,
-        premium_balance=settings.wallet_premium_balance_limit,
-        premium_monthly=settings.wallet_premium_monthly_limit,
-    )
 
 
 async def _warm_up() -> None:

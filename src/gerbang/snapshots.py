@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 
 from gerbang.channel import all_channels
+from gerbang.openapi import openapi_document
 from gerbang.protocols.nonsnap.status import check_status_endpoint
 from gerbang.sandbox.api import control_endpoints
 from gerbang.settings import as_markdown
 from gerbang.storage.migrating import snapshot
-from gerbang.openapi import openapi_document
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,5 +1,7 @@
 """The command line. Commands that work on data open the database themselves, beside a running server or without one."""
 
+import os
+
 import click
 
 from gerbang import __version__
@@ -32,3 +34,5 @@ def main() -> None:
     Start with `gerbang demo`, or `gerbang serve` for the gateway alone. All other commands work beside a running
     server when they are given the same data: the same directory, --data, or settings.
     """
+    if os.environ.get("NO_COLOR"):
+        click.get_current_context().color = False

@@ -34,7 +34,7 @@ def channels(as_json: bool) -> None:
         if one.magic_values:
             click.echo()
             print_table(
-                ("  In the sandbox", "happens"), [(f"  {value}", what) for value, what in one.magic_values.items()], empty=""
+                ("  In the sandbox", "happens~"), [(f"  {value}", what) for value, what in one.magic_values.items()], empty=""
             )
 
 

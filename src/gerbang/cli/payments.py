@@ -158,7 +158,7 @@ def _show_payment(tx: Tx, payment: Payment) -> None:
     )
     click.echo()
     print_table(
-        ("When", "Event", "State", "Facts"),
+        ("When", "Event", "State", "Facts~"),
         [
             (wib(event.at), event.event, event.state, ", ".join(f"{name} {value}" for name, value in event.facts.items()))
             for event in events(tx, payment.id)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import msgspec
@@ -12,6 +12,7 @@ from gerbang.clock import WIB
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
 
 _COLOURS = {
@@ -27,7 +28,7 @@ _COLOURS = {
     "GAVE_UP": "red",
     "LOCKED": "red",
 }
-_WIDE = 240  # characters; a pipe has no width, and wrapped rows are no use to grep
+_WIDE = 100_000  # characters; a pipe has no width, and wrapped rows are no use to grep
 
 
 def print_json(value: Any) -> None:
@@ -57,22 +58,43 @@ def heading(text: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
-    """A table. A column whose name starts with `>` is aligned right; states are coloured.
+    """A table; on a terminal too narrow for it, one block of lines a row, so that ids stay whole and can be copied.
 
-    empty  what to say instead of an empty table, on stderr
+    columns  `>Name` is aligned right, `Name~` may be broken over lines
+    empty    what to say instead of an empty table, on stderr
     """
+    from rich.measure import Measurement
+
+    given = [tuple(row) for row in rows]
+    if not given:
+        click.echo(empty, err=True)
+        return
+    console, table = _console(), _table(columns, given)
+    if Measurement.get(console, console.options.update(max_width=_WIDE), table).minimum > console.width:
+        names = [column.strip(">~") for column in columns]
+        for index, row in enumerate(given):
+            if index:
+                click.echo()
+            print_facts(zip(names, row, strict=True))
+        return
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        right = column.startswith(">")
-        table.add_column(column.removeprefix(">"), justify="right" if right else "left", overflow="fold")
+    for index, column in enumerate(columns):
+        folds = column.endswith("~")
+        justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
+        width = None if folds else max(len(row[index]) for row in rows)
+        table.add_column(column.strip(">~"), justify=justify, no_wrap=not folds, min_width=width, overflow="fold")
     for row in rows:
         table.add_row(*(_cell(cell) for cell in row))
-    if table.row_count:
-        _console().print(table)
-    else:
-        click.echo(empty, err=True)
+    return table
 
 
 def print_facts(facts: Iterable[tuple[str, str | None]]) -> None:

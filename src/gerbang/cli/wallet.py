@@ -12,7 +12,6 @@ from gerbang.errors import Reason, Refused
 from gerbang.ledger import Line
 from gerbang.money import Rupiah, format_rupiah
 from gerbang.sandbox.records import AccountRecord, TransferRecord, account_record
-from gerbang.settings import Settings
 from gerbang.storage import Tx
 from gerbang.wallet import (
     Account,
@@ -66,7 +65,7 @@ def create_wallet(phone: str, name: str, email: str | None, pin: str | None, lev
     with open_data(create=True) as data:
         # Slow on purpose, so before the transaction.
         pin_hash = PinHasher(data.settings.key("pin")).hash(pin) if pin is not None else None
-        now, limits = data.now(), _limits(data.settings)
+        now, limits = data.now(), WalletLimits.of(data.settings)
 
         def make(tx: Tx) -> AccountRecord:
             customer = create_account(tx, phone=phone, name=name, email=email, level=Level(level), pin_hash=pin_hash, now=now)
@@ -87,7 +86,7 @@ def create_wallet(phone: str, name: str, email: str | None, pin: str | None, lev
 def top_up_wallet(account: str, amount: int, as_json: bool) -> None:
     """Bring AMOUNT rupiah into ACCOUNT (its DOKU ID or phone number)."""
     with open_data() as data:
-        now, limits = data.now(), _limits(data.settings)
+        now, limits = data.now(), WalletLimits.of(data.settings)
 
         def bring_in(tx: Tx) -> AccountRecord:
             customer = _get(tx, account)
@@ -174,15 +173,6 @@ def _get(tx: Tx, phone_or_id: str) -> Account:
     if found is None:
         raise Refused(Reason.ACCOUNT_NOT_FOUND, account=phone_or_id)
     return found
-
-
-def _limits(settings: Settings) -> WalletLimits:
-    return WalletLimits(
-        basic_balance=settings.wallet_basic_balance_limit,
-        basic_monthly=settings.wallet_basic_monthly_limit,
-        premium_balance=settings.wallet_premium_balance_limit,
-        premium_monthly=settings.wallet_premium_monthly_limit,
-    )
 
 
 def _print(one: AccountRecord, *, as_json: bool) -> None:

@@ -3,7 +3,6 @@
 import sqlite3
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -46,10 +45,6 @@ def _sqlite_engine(address: str) -> Engine:
     engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(address, timeout=_LOCK_WAIT_S), poolclass=NullPool)
 
     # Left to itself, sqlite3 begins a transaction before data changes only, and a migration that fails leaves half a schema.
-    @event.listens_for(engine, "connect")
-    def leave_transactions_to_us(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-
     @event.listens_for(engine, "begin")
     def one_at_a_time(connection: Connection) -> None:
         connection.exec_driver_sql("begin immediate")

@@ -7,6 +7,7 @@ from gerbang.clock import WIB, to_ms
 from gerbang.errors import Reason, Refused
 from gerbang.ledger import account, hold
 from gerbang.money import Rupiah
+from gerbang.settings import Settings
 from gerbang.storage import Tx
 from gerbang.wallet.accounts import Account, Level
 
@@ -19,6 +20,16 @@ class WalletLimits:
     basic_monthly: int = 20_000_000
     premium_balance: int = 20_000_000
     premium_monthly: int = 40_000_000
+
+    @classmethod
+    def of(cls, settings: Settings) -> "WalletLimits":
+        """The limits as set."""
+        return cls(
+            basic_balance=settings.wallet_basic_balance_limit,
+            basic_monthly=settings.wallet_basic_monthly_limit,
+            premium_balance=settings.wallet_premium_balance_limit,
+            premium_monthly=settings.wallet_premium_monthly_limit,
+        )
 
     def balance_of(self, level: Level) -> int:
         return self.premium_balance if level is Level.PREMIUM else self.basic_balance

@@ -239,7 +239,7 @@ def test_the_full_answer(running: RunningGateway):
     info = {
         "override_notification_url": "https://another.example.com/payments/notifications",
         "integration": {"name": "woo", "version": "1.5.0", "cms_version": 6},
-        "account": {"id": "SAC-1"},
+        "account": {"id": "SAC-1", "rate": 1.5},
     }
     order = {"line_items": items, "success_url": "https://a.example", "notify_url": "https://a.example", "auto_redirect": True}
 
