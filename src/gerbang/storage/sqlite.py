@@ -1,7 +1,10 @@
-"""SQLite with one writer thread and group commit.
+"""SQLite with group commit.
 
-The writer drains its queue, runs every waiting function inside a savepoint of its own, commits once (one fsync for all)
-and only then answers the callers. Readers use read-only connections and never wait for the writer (WAL).
+There is one writing connection, and whoever holds it runs a batch. On an event loop the waiting functions are gathered, run one
+after the other on the loop's own thread, each inside a savepoint of its own, and committed together (one fsync for all) by a
+thread, while the loop reads the next requests; only then the callers are answered. Running the statements on the loop's
+thread matters: sqlite3 lets go of the interpreter's lock at every statement, and a second thread that wants it back each time
+costs more than the statements. Readers use read-only connections and never wait for the writer (WAL).
 """
 
 import asyncio
@@ -10,8 +13,9 @@ import queue
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +24,7 @@ from gerbang.storage.database import MAX_TRIES, ConstraintBroken, Database, Para
 
 T = TypeVar("T")
 
-_MAX_BATCH = 256
+_MAX_BATCH = 64  # a batch keeps its loop from everything else, so it ends before anyone notices
 _READERS = 4
 _LOCK_WAIT_S = 5.0
 
@@ -56,14 +60,21 @@ class SqliteTx(Tx):
 class _Job:
     fn: Callable[[Tx], Any]
     reads_only: bool = False
-    # One of the two waits for the result.
+    # Who waits for the result, when that is a coroutine.
     future: "asyncio.Future[Any] | None" = None
     loop: asyncio.AbstractEventLoop | None = None
-    waiter: "Future[Any] | None" = None
     tries: int = 0
     result: Any = None
     error: BaseException | None = None
     topics: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Functions that share a commit; `begun` when they have run already and only the commit is missing."""
+
+    jobs: list[_Job]
+    begun: bool
 
 
 class SqliteDatabase(Database):
@@ -80,12 +91,18 @@ class SqliteDatabase(Database):
         self._writer = self._connect()
         # Opening creates the WAL files, so that read-only connections find them.
         self._writer.execute("pragma user_version")
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()  # holds what is queued, `_closed` and `_idle_readers` together
+        # Another process may be writing: the loop's thread must not wait for it, so waiting is done in `_begin`.
+        self._writer.execute("pragma busy_timeout = 0")
+        self._batches: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()  # holds what is gathered, `_held`, `_closed` and `_idle_readers` together
+        self._freed = threading.Condition(self._lock)
+        self._held = False  # whether somebody has the writing connection
+        self._holder: int | None = None  # the thread that is running functions on it
+        self._gathered: dict[asyncio.AbstractEventLoop, deque[_Job]] = {}
         self._idle_readers: list[sqlite3.Connection] = []
         self._read_pool = ThreadPoolExecutor(_READERS, thread_name_prefix="gerbang-read")
         self._closed = False
-        self._thread = threading.Thread(target=self._write_loop, name="gerbang-writer", daemon=True)
+        self._thread = threading.Thread(target=self._commit_loop, name="gerbang-commit", daemon=True)
         self._thread.start()
 
     def _connect(self) -> sqlite3.Connection:
@@ -110,59 +127,109 @@ class SqliteDatabase(Database):
     async def transact(self, fn: Callable[[Tx], T]) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._submit(_Job(fn, future=future, loop=loop))
+        self._gather(_Job(fn, future=future, loop=loop), loop)
         return await future
 
     def transact_now(self, fn: Callable[[Tx], T]) -> T:
-        result: T = self._wait_for(_Job(fn))
+        result: T = self._run_now(_Job(fn))
         return result
 
-    def _wait_for(self, job: _Job) -> Any:
-        assert threading.current_thread() is not self._thread, "a transaction inside a transaction would wait for itself"
-        job.waiter = Future()
-        self._submit(job)
-        return job.waiter.result()
-
-    def _submit(self, job: _Job) -> None:
-        with self._lock:  # so that nothing is queued behind the end
+    def _gather(self, job: _Job, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:  # so that nothing is gathered behind the end
             if self._closed:
                 raise StorageBusy("the database is closed")
-            self._jobs.put(job)
+            gathered = self._gathered.get(loop)
+            if gathered is None:
+                gathered = self._gathered[loop] = deque()
+                if not self._held:
+                    # Not at once: whatever else this turn of the loop brings shares the commit.
+                    loop.call_soon(self._run_gathered, loop)
+            gathered.append(job)
 
-    def _write_loop(self) -> None:
-        stop = False
-        while not stop:
-            job = self._jobs.get()
-            if job is None:
-                return
-            batch = [job]
-            while len(batch) < _MAX_BATCH:
-                try:
-                    more = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                if more is None:
-                    stop = True
-                    break
-                batch.append(more)
-            self._run_batch(batch)
-
-    def _run_batch(self, batch: list[_Job]) -> None:
+    def _run_gathered(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            if self._held or loop not in self._gathered:
+                return  # whoever holds the connection calls here again when it is free
+            self._held = True
+            gathered = self._gathered[loop]
+            jobs = [gathered.popleft() for _ in range(min(len(gathered), _MAX_BATCH))]
+            if not gathered:
+                del self._gathered[loop]
         try:
             self._writer.execute("begin immediate")
-            for job in batch:
-                self._run_job(job)
+        except sqlite3.OperationalError:
+            self._batches.put(_Batch(jobs, begun=False))  # another process is writing: wait for it elsewhere
+            return
+        self._run_jobs(jobs)
+        self._batches.put(_Batch(jobs, begun=True))
+
+    def _run_now(self, job: _Job) -> Any:
+        assert self._holder != threading.get_ident(), "a transaction inside a transaction would wait for itself"
+        with self._freed:
+            self._freed.wait_for(lambda: not self._held or self._closed)
+            if self._closed:
+                raise StorageBusy("the database is closed")
+            self._held = True
+        try:
+            self._finish(_Batch([job], begun=False))
+        finally:
+            self._let_go()
+        if job.error is not None:
+            raise job.error
+        return job.result
+
+    def _commit_loop(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            self._finish(batch)
+            self._let_go()
+            _answer(batch.jobs)
+
+    def _let_go(self) -> None:
+        """The writing connection is free: for who waits for it, and for what was gathered meanwhile."""
+        with self._freed:
+            self._held = False
+            self._freed.notify_all()
+            for loop in list(self._gathered):
+                try:
+                    loop.call_soon_threadsafe(self._run_gathered, loop)
+                except RuntimeError:
+                    del self._gathered[loop]  # the loop is gone, and with it everyone who waited
+
+    def _finish(self, batch: _Batch) -> None:
+        jobs = batch.jobs
+        try:
+            if not batch.begun:
+                self._begin()
+                self._run_jobs(jobs)
             self._writer.execute("commit")
         except BaseException as error:
             # The commit itself failed (disk full, file locked by another process): nobody's work is there. Who was refused
             # is told the same, because it may have been refused for what a neighbour wrote.
             with contextlib.suppress(sqlite3.Error):
                 self._writer.execute("rollback")
-            for job in batch:
+            for job in jobs:
                 job.error = StorageBusy(str(error)) if _is_busy(error) else error
         else:
-            self._tell({topic for job in batch if job.error is None for topic in job.topics})
-        _answer(batch)
+            self._tell({topic for job in jobs if job.error is None for topic in job.topics})
+
+    def _begin(self) -> None:
+        deadline = time.monotonic() + _LOCK_WAIT_S
+        while True:
+            try:
+                self._writer.execute("begin immediate")
+                return
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.002)
+
+    def _run_jobs(self, jobs: list[_Job]) -> None:
+        self._holder = threading.get_ident()
+        try:
+            for job in jobs:
+                self._run_job(job)
+        finally:
+            self._holder = None
 
     def _run_job(self, job: _Job) -> None:
         while True:
@@ -191,7 +258,7 @@ class SqliteDatabase(Database):
             # There is one connection, so reading waits in the same line.
             loop = asyncio.get_running_loop()
             future: asyncio.Future[T] = loop.create_future()
-            self._submit(_Job(fn, reads_only=True, future=future, loop=loop))
+            self._gather(_Job(fn, reads_only=True, future=future, loop=loop), loop)
             return await future
         with self._lock:
             if self._closed:
@@ -201,7 +268,7 @@ class SqliteDatabase(Database):
 
     def read_now(self, fn: Callable[[Tx], T]) -> T:
         if self._in_memory:
-            result: T = self._wait_for(_Job(fn, reads_only=True))
+            result: T = self._run_now(_Job(fn, reads_only=True))
             return result
         with self._lock:
             if self._closed:
@@ -247,12 +314,21 @@ class SqliteDatabase(Database):
         self.transact_now(run)
 
     def close(self) -> None:
-        with self._lock:
+        with self._freed:
             if self._closed:
                 return
             self._closed = True
-            self._jobs.put(None)
+            self._freed.notify_all()
+            # What is under way ends first; then what was gathered, here, because its loop may be the one that is closing us.
+            self._freed.wait_for(lambda: not self._held)
+            self._held = True
+            left = [job for gathered in self._gathered.values() for job in gathered]
+            self._gathered.clear()
             idle, self._idle_readers = self._idle_readers, []
+        if left:
+            self._finish(_Batch(left, begun=False))
+            _answer(left)
+        self._batches.put(None)
         self._thread.join()
         self._read_pool.shutdown(wait=True)
         for connection in (*idle, self._writer):
@@ -283,12 +359,7 @@ def _answer(batch: list[_Job]) -> None:
     """Wake every caller; one call into each event loop for the whole batch."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
     for job in batch:
-        if job.waiter is not None:
-            if job.error is not None:
-                job.waiter.set_exception(job.error)
-            else:
-                job.waiter.set_result(job.result)
-        elif job.loop is not None:
+        if job.loop is not None:
             by_loop.setdefault(job.loop, []).append(job)
     for loop, jobs in by_loop.items():
         # A loop that closed meanwhile has nobody left to answer; the work is committed all the same.
