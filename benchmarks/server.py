@@ -13,7 +13,7 @@ from gerbang.app import Gateway
 from gerbang.endpoint import Endpoint, HttpReply, HttpRequest
 from gerbang.ids import new_id
 from gerbang.protocols.nonsnap.service import NonSnap, signed_reply
-from gerbang.serving import bind, make_server
+from gerbang.serving import bind, calm_garbage_collection, make_server
 from gerbang.settings import load_settings
 from gerbang.storage import Tx
 
@@ -57,6 +57,7 @@ def main() -> None:
             request=msgspec.Struct,
         ),
     )
+    calm_garbage_collection()  # as `gerbang serve` does
     make_server(gateway.asgi).run(sockets=[bind("127.0.0.1", port)])
 
 

@@ -1,5 +1,6 @@
 """Listening: a bound socket and a uvicorn server over one gateway."""
 
+import gc
 import logging
 import socket
 
@@ -39,3 +40,14 @@ def make_server(asgi: ASGIApp, *, log_level: str = "info") -> uvicorn.Server:
             timeout_keep_alive=30,
         )
     )
+
+
+def calm_garbage_collection() -> None:
+    """Once everything is loaded: leave it out of every later collection, and collect less often.
+
+    A request leaves almost nothing behind that reference counting does not free, so the collector mostly looks through
+    objects that live as long as the process. Worth about a tenth of the create rate. For a process that only serves.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)

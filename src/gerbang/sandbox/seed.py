@@ -7,7 +7,7 @@ from gerbang.ledger import Transfer, account, post
 from gerbang.merchants import create, find
 from gerbang.money import Rupiah
 from gerbang.settings import SANDBOX_SECRET_KEY
-from gerbang.storage import Tx
+from gerbang.storage import ConstraintBroken, Retry, Tx
 from gerbang.wallet import PinHasher, create_account, wallet_ledger_account
 from gerbang.wallet.demo import DEMO_ACCOUNTS, DEMO_PIN, PLAYER
 
@@ -36,9 +36,9 @@ def is_seeded(tx: Tx) -> bool:
 
 def seed(tx: Tx, *, pin_hash: str, notification_url: str | None, now: datetime) -> None:
     """Write the demo merchant and accounts, once."""
-    if is_seeded(tx):
+    # Two processes that start at once on a new PostgreSQL: the second waits here and finds it done.
+    if tx.execute("insert into instance (name, value) values ('seeded', '1') on conflict do nothing") != 1:
         return
-    tx.execute("insert into instance (name, value) values ('seeded', '1')")
     if find(tx, DEMO_CLIENT_ID) is None:
         create(
             tx,
@@ -77,5 +77,9 @@ def demo_pin_hash(hasher: PinHasher) -> str:
 
 def wipe(tx: Tx) -> None:
     """Empty every table."""
-    for table in _TABLES:
-        tx.execute(f"delete from {table}")  # noqa: S608 - fixed names
+    try:
+        for table in _TABLES:
+            tx.execute(f"delete from {table}")  # noqa: S608 - fixed names
+    except ConstraintBroken:
+        # On PostgreSQL somebody wrote beside us, between two of these, a row that needs one we delete: once more, with theirs.
+        raise Retry from None
