@@ -25,6 +25,7 @@ from rich.console import Console
 
 from gerbang.cli import main
 from gerbang.cli.clock import read_duration
+from gerbang.cli.data import shown_address
 from gerbang.cli.show import print_table
 from gerbang.cli.wallet import read_amount
 from gerbang.sandbox.seed import DEMO_CLIENT_ID, demo_pin_hash, seed
@@ -381,6 +382,28 @@ def test_two_mistakes_at_once_are_both_named(cli: Cli) -> None:
     assert len(json.loads(result.stdout)["mistakes"]) == 3
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (("2026-05-19T05:00:01Z", "Client-Id", "Request-Id", "Request-Timestamp"), "1 s later than the one sent"),
+        (("2026-05-19T12:00:00Z", "Client-Id", "Request-Id", "Request-Timestamp"), "Jakarta's"),
+        (("2026-05-19T05:00:00.000Z", "Client-Id", "Request-Id", "Request-Timestamp"), "written otherwise"),
+        (("2026-05-19T05:00:00Z", "Client-Id", "Request-Timestamp", "Request-Id"), "another order"),
+        (("2026-05-19T05:00:00Z", "client-id", "request-id", "request-timestamp"), "lower case"),
+    ],
+)
+def test_a_time_or_lines_other_than_those_sent_are_named(cli: Cli, lines: tuple[str, ...], told: str) -> None:
+    timestamp, *names = lines
+    values = {"client-id": DEMO_CLIENT_ID, "request-id": "R", "request-timestamp": timestamp, "request-target": "/p"}
+    names.append("request-target" if names[0].islower() else "Request-Target")
+    wrong = _sent("\n".join(f"{name}:{values[name.lower()]}" for name in names))
+
+    result = cli("sign", "GET", "/p", "--request-id", "R", "--timestamp", "2026-05-19T05:00:00Z", "--compare", wrong)
+
+    assert result.exit_code == 1
+    assert told in result.stdout
+
+
 def test_signing_needs_no_data_and_a_right_signature_is_equal(cli: Cli) -> None:
     args = ("sign", "POST", "/p?x=1", "--body-file", "-", "--request-id", "R", "--timestamp", "T")
 
@@ -405,6 +428,26 @@ def test_the_secret_comes_from_the_data(cli: Cli) -> None:
 # -- servers
 
 
+@pytest.mark.parametrize("command", ["serve", "demo", "worker"])
+def test_data_that_cannot_be_opened_is_one_line_for_servers_too(tmp_path: Path, command: str) -> None:
+    (tmp_path / "notes.txt").write_text("no database, " * 20)
+    port = () if command == "worker" else ("--port", "0")
+
+    refused = Cli(tmp_path / "notes.txt")(command, *port)
+
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("Error: cannot open the data at ")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_a_worker_makes_no_data_of_a_mistyped_address(cli: Cli) -> None:
+    refused = cli("worker")
+
+    assert refused.exit_code == 1
+    assert "no data at" in refused.stderr
+    assert not Path(cli.data).exists()
+
+
 def test_the_banner_has_a_first_payment_that_works_when_pasted(server: Server) -> None:
     lines = server.banner[server.banner.index("(\n") :]
 
@@ -414,6 +457,28 @@ def test_the_banner_has_a_first_payment_that_works_when_pasted(server: Server) -
     assert page.startswith(server.url)
     assert DEMO_CLIENT_ID in server.banner
     assert urlsplit(page).path.startswith("/wallet/pay/")
+
+
+def test_a_program_learns_the_port_from_one_line_of_json() -> None:
+    child = subprocess.Popen(
+        [*GERBANG, "serve", "--data", ":memory:", "--port", "0", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    listening = json.loads(child.stdout.readline())
+    connection = http.client.HTTPConnection("127.0.0.1", listening["port"], timeout=10)
+    with contextlib.closing(connection):
+        connection.request("GET", "/healthz")
+        alive = connection.getresponse().status
+    child.terminate()
+    rest, err = child.communicate(timeout=15)
+
+    assert alive == 200, err
+    assert listening["url"] == f"http://127.0.0.1:{listening['port']}"
+    assert (listening["client_id"], listening["secret_key"]) == (DEMO_CLIENT_ID, SANDBOX_SECRET_KEY)
+    assert (child.returncode, rest) == (0, "")
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
@@ -439,11 +504,36 @@ def test_a_taken_port_says_who_holds_it_and_what_to_do(server: Server, tmp_path:
 def test_the_demo_leads_with_the_shop_and_warns_when_open(tmp_path: Path) -> None:
     demo = Server(tmp_path / "demo.db", "demo", "--host", "0.0.0.0")
 
+    connection = http.client.HTTPConnection("127.0.0.1", demo.port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("GET", urlsplit(re.search(r"Shop +(\S+)", demo.banner)[1]).path)
+        shop = connection.getresponse().status
     status, _, err = demo.stop()
 
+    assert shop == 200
     assert status == 0
-    assert f"Shop        {demo.url}/demo" in demo.banner
+    assert f"Shop        {demo.url}/demo/" in demo.banner
     assert "asks for no password" in err
+
+
+def test_the_shop_hears_of_the_payment_that_the_demo_prints(tmp_path: Path) -> None:
+    demo = Server(tmp_path / "demo.db", "demo")
+    try:
+        lines = demo.banner[demo.banner.index("(\n") :]
+        subprocess.run(["bash"], input=lines, capture_output=True, text=True, timeout=20, check=True)
+        cli = Cli(tmp_path / "demo.db")
+        [order] = cli.json("payments", "list")
+        outcome = {"client_id": DEMO_CLIENT_ID, "invoice_number": order["invoice_number"], "outcome": "SUCCESS"}
+        demo.request("POST", "/sandbox/v1/payments/outcome", json.dumps(outcome).encode())
+        cli.ok("clock", "advance", "1s")  # answers when what is due has been delivered
+
+        [notification] = cli.json("notifications", "list")
+    finally:
+        demo.stop()
+
+    assert "Demo buyer  081234567890, PIN 246810" in demo.banner
+    assert notification["state"] == "DELIVERED"
+    assert notification["url"] == f"{demo.url}/demo/notifications"
 
 
 def test_production_prints_no_secrets(tmp_path: Path) -> None:
@@ -530,3 +620,19 @@ def test_without_a_server_what_expired_is_closed_and_the_rest_is_said(
     assert worker.returncode == 0, err
     assert out.endswith("Stopped.\n")
     assert cli.ok("verify").startswith("clean: 1 payment")
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("gerbang.db", "gerbang.db"),
+        ("postgresql://me:hunter2@db/gerbang", "postgresql://me:•••@db/gerbang"),
+        (
+            "postgresql://db/gerbang?user=me&password=hunter2&sslmode=require",
+            "postgresql://db/gerbang?user=me&password=•••&sslmode=require",
+        ),
+        ("postgresql://me@db/gerbang", "postgresql://me@db/gerbang"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(address: str, shown: str) -> None:
+    assert shown_address(address) == shown

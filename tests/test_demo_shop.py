@@ -311,6 +311,30 @@ def test_an_unknown_order_is_404(browser: Browser) -> None:
     assert browser.get("/demo/orders/PP-20260519-0001-XXXX/state").status == 404
 
 
+def test_an_order_made_from_a_terminal_gets_a_page(gateway: FakeGateway, browser: Browser) -> None:
+    gateway.orders["INV-1"] = {"invoice_number": "INV-1", "amount": 50_000}
+    gateway.status = "SUCCESS"
+
+    reply = notify(browser, "INV-1", amount=50_000)
+
+    page = browser.get("/demo/orders/INV-1?lang=en").text
+    assert reply.status == 200
+    assert "Order made outside the shop" in page
+    assert "Rp\u00a050.000, with this shop" in page
+    assert "Status checked again: SUCCESS" in page
+
+
+def test_an_order_made_from_a_terminal_cannot_be_bought_again_here(gateway: FakeGateway, browser: Browser) -> None:
+    gateway.orders["INV-1"] = {"invoice_number": "INV-1", "amount": 50_000}
+    gateway.status = "FAILED"
+    notify(browser, "INV-1", status="FAILED", amount=50_000)
+
+    again = browser.post("/demo/orders/INV-1/again", {"key": "k"})
+
+    assert "/again" not in browser.get("/demo/orders/INV-1").text
+    assert again.headers["location"] == "/demo/orders/INV-1"
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b'{"order":[]}', b"[" * 50_000])
 def test_nonsense_is_refused_quietly(browser: Browser, body: bytes) -> None:
     assert browser.post("/demo/notifications", body).status == 401

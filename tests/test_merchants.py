@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, MerchantDirectory, MerchantOptions, create, find, get, list_all, update
 from gerbang.merchants.gateway_key import gateway_public_key, gateway_public_key_now
+from gerbang.settings import Settings
 from gerbang.storage import Database, Tx
 from support.gateway import NOON
 
@@ -30,6 +31,7 @@ def test_a_merchant_is_found_as_it_was_registered(database: Database) -> None:
     assert database.read_now(lambda tx: get(tx, made.client_id)) == made
     assert made.client_id.startswith("BRN-")
     assert made.secret_key.startswith("SK-")
+    assert made.secret_key not in repr(made), "what is printed by accident ends in a log"
     assert made.options == MerchantOptions()
 
 
@@ -88,12 +90,29 @@ def test_a_change_changes_what_is_given_and_nothing_else(database: Database) -> 
 def test_a_change_is_held_to_the_same_rules_as_the_beginning(database: Database) -> None:
     made = database.transact_now(a_merchant)
 
-    for wrong in ({"secret_key": "has blanks"}, {"secret_key": ""}, {"notification_url": "nonsense"}):
+    for wrong in (
+        {"secret_key": "has blanks"},
+        {"secret_key": ""},
+        {"notification_url": "nonsense"},
+        *({"options": MerchantOptions(frame_ancestors=text)} for text in ("*; script-src *", "a,b", "a\r\nSet-Cookie: b", "é")),
+    ):
         with pytest.raises(Refused) as refused:
             database.transact_now(lambda tx, wrong=wrong: update(tx, made.client_id, **wrong))  # type: ignore[misc]
         assert refused.value.reason is Reason.FIELD_INVALID
 
     assert database.read_now(lambda tx: get(tx, made.client_id)) == made
+
+
+@pytest.mark.parametrize("own", [None, True, False])
+@pytest.mark.parametrize("everyones", [True, False])
+def test_a_merchants_own_choice_goes_before_the_installations(database: Database, own: bool | None, everyones: bool) -> None:
+    made = database.transact_now(a_merchant)
+    options = MerchantOptions(strict_request_id=own, strict_override_path=own)
+    merchant = database.transact_now(lambda tx: update(tx, made.client_id, options=options))
+    settings = Settings(strict_request_id=everyones, strict_override_path=everyones)
+
+    holds = everyones if own is None else own
+    assert (merchant.strict_request_id(settings), merchant.strict_override_path(settings)) == (holds, holds)
 
 
 def test_a_merchant_nobody_knows_is_refused(database: Database) -> None:

@@ -1,7 +1,10 @@
 """S0-03 … S0-06, S0-25 … S0-27, D-2, D-4, D-11: the four headers, the order in which they are judged, and every error row."""
 
+import contextlib
+import socket
 import uuid
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -358,3 +361,71 @@ def test_the_origin_of_pages_follows_the_host_header_when_it_is_one(host: str, o
     from gerbang.web.asgi import origin_of
 
     assert origin_of({"type": "http", "server": ("::", 80)}, {"host": host}) == origin
+
+
+def spoken(running: RunningGateway, request: bytes) -> bytes:
+    """What is answered to these very bytes, until the connection is closed or silent."""
+    parts = urlsplit(running.url)
+    heard = b""
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(request)
+        connection.settimeout(0.5)
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while chunk := connection.recv(65_536):
+                heard += chunk
+    return heard
+
+
+START = f"POST {PAYMENT} HTTP/1.1\r\nHost: x\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        START + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+        START + b"Content-Length: 4\r\nContent-Length: 5\r\n\r\n{}{}{",
+        START + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        START + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        START + b"Client-Id: BRN-1\r\n 2\r\nContent-Length: 2\r\n\r\n{}",
+        START + b"Client-Id: BRN-1\nRequest-Id: r\r\nContent-Length: 2\r\n\r\n{}",
+        START + b"Client-Id: BRN-1\rRequest-Id: r\r\nContent-Length: 2\r\n\r\n{}",
+        START + b"Client-Id: BRN\x00-1\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+    ids=["two lengths", "two Content-Lengths", "unknown encoding", "space before colon", "folded", "bare LF", "bare CR", "NUL"],
+)
+def test_what_two_servers_could_read_differently_is_refused_and_the_connection_closed(
+    running: RunningGateway, request_bytes: bytes
+):
+    """A proxy in front that reads such a request otherwise than we do could be made to smuggle a second one."""
+    heard = spoken(running, request_bytes)
+
+    assert heard.startswith(b"HTTP/1.1 400 ")
+    assert heard.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize(
+    "path", ["/" + PAYMENT, PAYMENT + "/", "/." + PAYMENT, PAYMENT[:-1] + "%74", PAYMENT + "%00", PAYMENT + ";a", PAYMENT.upper()]
+)
+def test_an_endpoint_has_one_spelling(running: RunningGateway, path: str):
+    answer = running.signed("POST", path, order())
+
+    assert answer.status == 404
+    assert answer.json["message"].startswith("No static resource ")
+
+
+def test_the_whole_address_in_the_request_line_counts_as_its_path(running: RunningGateway):
+    heard = spoken(running, f"POST http://evil.example{PAYMENT} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+
+    assert heard.startswith(b"HTTP/1.1 400 ")
+    assert b"Header Client-Id is required" in heard
+
+
+def test_of_a_header_sent_twice_the_first_counts_everywhere(running: RunningGateway):
+    """Judged, looked up and signed by one and the same value, whichever it is."""
+    lines = [f"{name}: {value}" for name in NAMES for value in ("first", "second")]
+
+    heard = spoken(running, START + "\r\n".join([*lines, "Content-Length: 2", "", "{}"]).encode())
+
+    assert b"\r\nclient-id: first\r\n" in heard.lower()
+    assert b"\r\nrequest-id: first\r\n" in heard.lower()
+    assert b"second" not in heard

@@ -26,6 +26,7 @@ from gerbang.payments import (
     finish,
     get_payment,
     list_orders,
+    note,
     open_order,
     payments_of,
     verify_payments,
@@ -332,3 +333,20 @@ def test_verification_finds_and_names(data_address: str, state: PaymentState, fo
     problems = database.read_now(verify_payments)
     database.close()
     assert ids[named] in {problem.subject for problem in problems}, json.dumps([problem.text for problem in problems])
+
+
+def test_what_is_noted_stands_before_the_end_and_not_after_it(database: Database) -> None:
+    """Somebody who pays while a wrong PIN is written down waits for it: the history still ends with the payment's end."""
+    _, payment = database.transact_now(an_order)
+    database.transact_now(lambda tx: note(tx, payment, "PIN_WRONG", now=NOON, facts={"phone": "0812"}))
+    database.transact_now(lambda tx: advance(tx, payment, Move.CANCELLED, now=NOON))
+
+    for known in (payment, database.read_now(lambda tx: find_payment(tx, payment.id))[1]):  # type: ignore[index]
+        with pytest.raises(Refused) as refused:
+            database.transact_now(lambda tx, known=known: note(tx, known, "PIN_WRONG", now=NOON, facts={}))  # type: ignore[misc]
+        assert refused.value.reason is Reason.PAYMENT_MOVED_ON
+    assert [event.event for event in database.read_now(lambda tx: events(tx, payment.id))] == [
+        "CREATED",
+        "PIN_WRONG",
+        "CANCELLED",
+    ]

@@ -151,7 +151,10 @@ def test_production_starts_with_a_key_and_an_address() -> None:
         ({"public_url": None}, "public_url"),
         ({"public_url": "http://pay.example.id"}, "public_url"),
         ({"public_url": "https://"}, "public_url"),
+        ({"public_url": "https://example.id/pay"}, "public_url"),  # pages and their files live at the root
         ({"data": ":memory:"}, "data"),
+        ({"request_timestamp_window_s": 0}, "request_timestamp_window_s"),
+        ({"request_id_retention_s": 7_199}, "request_id_retention_s"),
     ],
 )
 def test_production_refuses_to_start_unsafe_and_says_what_is_missing(unsafe: dict[str, str | None], named: str) -> None:

@@ -599,3 +599,12 @@ def test_a_deadlock_is_run_again(postgres_dsn: str) -> None:
 def test_a_server_that_is_not_there_is_named_as_the_trouble() -> None:
     with pytest.raises(StorageBusy, match="PostgreSQL cannot be reached"):
         open_database("postgresql://nobody@127.0.0.1:1/nothing")
+
+
+def test_the_database_is_for_its_owner_alone(tmp_path: Path) -> None:
+    opened = open_database(str(tmp_path / "deep" / "gerbang.db"))
+    opened.transact_now(lambda tx: tx.execute("insert into instance (name, value) values ('a', 'b')"))
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (tmp_path / "deep").iterdir()}
+    opened.close()
+
+    assert set(modes.values()) == {"0o600"}, modes

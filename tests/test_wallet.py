@@ -14,6 +14,7 @@ from gerbang.clock import WIB
 from gerbang.errors import Reason, Refused
 from gerbang.ledger import Transfer, account, post
 from gerbang.money import Rupiah
+from gerbang.settings import Settings
 from gerbang.storage import Database, Tx, open_database
 from gerbang.wallet import (
     Account,
@@ -39,7 +40,7 @@ from gerbang.wallet import (
 from gerbang.wallet.pins import MAX_WRONG_PINS, PinCheck, _count_attempt
 from support.gateway import NOON
 
-LIMITS = WalletLimits()
+LIMITS = WalletLimits.of(Settings())
 PHONE = "081234567890"
 PIN = "246810"
 
@@ -453,3 +454,13 @@ def test_the_history_shows_what_came_in_and_went_out_newest_first(database: Data
 
     assert [line.amount for line in lines] == [14, 13, 12, 11, 10, 1_000]
     assert [line.amount for line in database.read_now(lambda tx: history(tx, siti.id, limit=2))] == [14, 13]
+
+
+def test_a_closed_account_stays_closed(database: Database, siti: Account) -> None:
+    database.transact_now(lambda tx: tx.execute("update wallet_account set status = 'CLOSED'"))
+
+    with pytest.raises(Refused) as refused:
+        database.transact_now(lambda tx: unlock(tx, siti.id))
+
+    assert refused.value.reason is Reason.ACCOUNT_CLOSED
+    assert current(database, siti).status is AccountStatus.CLOSED

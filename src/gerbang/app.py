@@ -21,10 +21,11 @@ from gerbang.protocols.nonsnap.status import check_status_endpoint
 from gerbang.sandbox.seed import demo_pin_hash, is_seeded, seed
 from gerbang.sandbox.time import read_offset
 from gerbang.settings import SANDBOX_SECRET_KEY, BadSettings, Settings
-from gerbang.storage import Database, Tx, open_database
+from gerbang.storage import Database, StorageBusy, Tx, open_database
 from gerbang.wallet import PinHasher, WalletLimits
 from gerbang.web.asgi import ApiTable, Edge
 from gerbang.web.assets import Assets
+from gerbang.web.broken import broken_page
 from gerbang.web.info import info_pages
 from gerbang.web.pages import Pages
 from gerbang.web.wiring import Wiring
@@ -41,6 +42,8 @@ class Gateway:
     """
 
     def __init__(self, settings: Settings, *, demo_base_url: str | None = None, background: bool = True) -> None:
+        if demo_base_url is not None and not settings.is_sandbox:
+            raise BadSettings("the demo shop is for the sandbox")
         self.settings = settings
         self.clock = Clock()
         self.database: Database = open_database(settings.data, connections=settings.database_connections)
@@ -63,7 +66,7 @@ class Gateway:
     def prepare_data(self) -> None:
         """Sandbox: take over the clock, and write the demo data once."""
         if not self.settings.is_sandbox:
-            self.database.read_now(refuse_sandbox_keys)
+            self.database.read_now(refuse_sandbox_data)
             return
         self.clock.offset = self.database.read_now(read_offset)
         if not self.database.read_now(is_seeded):
@@ -120,7 +123,8 @@ class Gateway:
             )
             routes.append(Mount("/demo", app=shop))
         routes.append(Route("/{path:path}", _no_such_path, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]))
-        return Starlette(routes=routes, lifespan=self._lifespan)
+        broken = broken_page(wiring)
+        return Starlette(routes=routes, lifespan=self._lifespan, exception_handlers={StorageBusy: broken, Exception: broken})
 
     async def _describe(self, _request: Request) -> Response:
         from gerbang.openapi import openapi_document
@@ -146,8 +150,10 @@ class Gateway:
         self.database.close()
 
 
-def refuse_sandbox_keys(tx: Tx) -> None:
-    """Production does not start beside keys that everyone knows. Raises BadSettings."""
+def refuse_sandbox_data(tx: Tx) -> None:
+    """Production does not start beside keys that everyone knows, nor beside invented money. Raises BadSettings."""
+    if is_seeded(tx):
+        raise BadSettings("data is that of a sandbox, with demo accounts and money that nobody paid in; give production its own")
     for merchant in list_all(tx):
         if merchant.secret_key == SANDBOX_SECRET_KEY:
             raise BadSettings(f"merchant {merchant.client_id} has the sandbox's public secret key; give it one of its own first")

@@ -21,7 +21,6 @@ class Reason(StrEnum):
     ACCOUNT_EXISTS = "an account with this phone number exists already"
     ACCOUNT_LOCKED = "the account is locked"
     ACCOUNT_CLOSED = "the account is closed"
-    ACCOUNT_LEVEL_TOO_LOW = "the account is not upgraded"
     BALANCE_TOO_SMALL = "the balance is not enough"
     BALANCE_LIMIT_EXCEEDED = "the account would hold more than its level allows"
     MONTHLY_LIMIT_EXCEEDED = "the account would receive more in a month than its level allows"

@@ -20,6 +20,12 @@ def new_id(prefix: str) -> str:
     return prefix + "_" + "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
+def id_after(made: str) -> str:
+    """The id that sorts right behind this one."""
+    kept = made.rstrip(_CROCKFORD[-1])
+    return kept[:-1] + _CROCKFORD[_CROCKFORD.index(kept[-1]) + 1] + _CROCKFORD[0] * (len(made) - len(kept))
+
+
 def new_secret_key() -> str:
     """A merchant's secret key in DOKU's written form, about 119 random bits."""
     return "SK-" + "".join(secrets.choice(_PLAIN) for _ in range(20))

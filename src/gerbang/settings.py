@@ -47,13 +47,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
     request_timestamp_window_s: Annotated[
-        int, Meta(ge=0, description="How far a Request-Timestamp may be from the machine's clock, in seconds; 0 does not check.")
+        int,
+        Meta(
+            ge=0,
+            description="How far a Request-Timestamp may be from the machine's clock, in seconds; 0 does not check (sandbox only).",
+        ),
     ] = 3600
     strict_request_id: Annotated[
         bool, Meta(description="Refuse a repeated Request-Id even when the body differs (409 `idempotent_request`).")
     ] = False
     request_id_retention_s: Annotated[
-        int, Meta(ge=60, description="How long first answers are kept for repeats, in seconds.")
+        int,
+        Meta(
+            ge=60,
+            description="How long first answers are kept for repeats, in seconds; in production at least twice `request_timestamp_window_s`.",
+        ),
     ] = 86_400
     strict_override_path: Annotated[
         bool,
@@ -150,6 +158,12 @@ def _check(settings: Settings) -> None:
         raise BadSettings("production needs encryption_key with at least 32 characters of its own; try: openssl rand -base64 32")
     if not settings.public_url.startswith("https://"):
         raise BadSettings("production needs public_url, the https:// address where buyers reach this gateway")
+    window_s = 2 * settings.request_timestamp_window_s  # a timestamp may lie that far behind us, or ahead
+    if not window_s or settings.request_id_retention_s < window_s:
+        raise BadSettings(
+            "production needs request_timestamp_window_s above 0 and request_id_retention_s at least twice that:"
+            " otherwise a request overheard could be sent again after its first answer was forgotten"
+        )
     if settings.data == ":memory:":
         raise BadSettings("production needs data on a disk, not `:memory:`, which is gone when the program ends")
 
@@ -158,7 +172,10 @@ def _is_base_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
         return (
-            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.fragment)
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0
+            and not (parts.path.strip("/") or parts.query or parts.fragment)
         )
     except ValueError:  # a port that is no number, a bracket that never closes
         return False

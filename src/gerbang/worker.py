@@ -100,7 +100,6 @@ class Worker:
             if now < current.expires_at:  # the sandbox clock was set back meanwhile
                 raise Refused(Reason.PAYMENT_MOVED_ON, payment=payment.id)
             merchant = get(tx, current.merchant_id)
-            own = merchant.options.strict_override_path
             close_unpaid(
                 tx,
                 self._channels[current.channel],
@@ -108,7 +107,7 @@ class Worker:
                 order,
                 current,
                 Move.TIMED_OUT,
-                strict_override=self._settings.strict_override_path if own is None else own,
+                settings=self._settings,
                 now=now,
                 failure="EXPIRED",
             )
@@ -126,7 +125,7 @@ class Worker:
         while await self._database.transact(lambda tx: purge_replies(tx, real=real_now(), retention_s=retention_s)):
             await asyncio.sleep(0.05)  # leave room for payments in between
 
-    async def settle(self, timeout_s: float) -> bool:
-        """Do everything that is due now; False when deliveries took longer than that."""
+    async def settle(self, timeout_s: float, *, patience_s: float) -> bool:
+        """Do everything that is due now; False when deliveries took longer (see `Deliverer.settle`)."""
         await self.expire_due()
-        return await self.deliverer.settle(timeout_s)
+        return await self.deliverer.settle(timeout_s, patience_s=patience_s)

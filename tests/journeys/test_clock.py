@@ -1,5 +1,6 @@
 """Moving the sandbox clock: what became due happens, and it has happened when the call returns."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -7,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from gerbang.clock import Clock
 from gerbang.merchants import MerchantOptions, update
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.sandbox.time import move, read_offset
@@ -89,7 +89,7 @@ def test_retries_happen_by_themselves_when_another_process_moves_the_clock(tmp_p
         after_first_failure(running, merchant, [500])
 
         other = open_database(data)
-        other.transact_now(lambda tx: move(tx, Clock(), advance_s=HALF_HOUR))
+        other.transact_now(lambda tx: move(tx, running.gateway.settings, advance_s=HALF_HOUR))
         other.close()
 
         merchant.wait_for(2)
@@ -159,3 +159,26 @@ def test_a_moved_clock_is_the_same_to_the_millisecond_for_everyone(sqlite_gatewa
     reading = advance(sqlite_gateway, 0.1234567)
 
     assert reading["offset_s"] == sqlite_gateway.database.read_now(read_offset).total_seconds() == 0.123
+
+
+def test_an_endpoint_that_hangs_keeps_neither_the_clock_nor_a_resend_waiting(sqlite_gateway: RunningGateway, merchant: Listener):
+    with a_merchant() as hanging:
+        hanging.script([500, *[Answer(hang=True)] * 9])
+        end_payment(sqlite_gateway, "INV-slow", notify_url=hanging.url("/notify"))
+        the_notification(sqlite_gateway, "INV-slow", attempts=1)
+        merchant.script([500, 200, 200])
+        end_payment(sqlite_gateway, "INV-1", notify_url=merchant.url("/notify"))
+        first = the_notification(sqlite_gateway, "INV-1", attempts=1)
+
+        began = time.monotonic()
+        advance(sqlite_gateway, HALF_HOUR)
+        assert time.monotonic() - began < 5
+        hanging.wait_for(2)
+        [retried] = notifications(sqlite_gateway, "INV-1")
+        assert [attempt["status"] for attempt in retried["attempts"]] == [500, 200]
+
+        began = time.monotonic()
+        resent = sqlite_gateway.control("POST", f"/notifications/{first['id']}/resend")
+        assert time.monotonic() - began < 2
+        assert [attempt["status"] for attempt in resent["attempts"]] == [500, 200, 200]
+        hanging.release()

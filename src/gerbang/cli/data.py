@@ -1,6 +1,7 @@
 """Opening the data that a command reads or changes, beside whatever server is running on it."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,8 +50,8 @@ def open_data(*, create: bool = False) -> Iterator[Data]:
     """
     settings = settings_from_options()
     refuse_memory(settings)
-    if not create and not data_exists(settings):
-        raise Failure(f"no data at {settings.data}; start with `gerbang serve`, or say where it is with --data")
+    if not create:
+        refuse_absent(settings)
     database = _opened(settings)
     try:
         data = Data(settings, database, Clock())
@@ -64,6 +65,12 @@ def refuse_memory(settings: Settings) -> None:
     """`:memory:` lives and dies inside one process: no other has any use for it."""
     if settings.data == ":memory:":
         raise Misuse("data in :memory: exists inside its own server only; give --data FILE to both")
+
+
+def refuse_absent(settings: Settings) -> None:
+    """For commands that have no use for new, empty data: a mistyped address is said, not made."""
+    if not data_exists(settings):
+        raise Failure(f"no data at {settings.data}; start with `gerbang serve`, or say where it is with --data")
 
 
 def data_exists(settings: Settings) -> bool:
@@ -81,17 +88,35 @@ def shown_address(address: str) -> str:
     if not is_postgresql(address):
         return address
     password = urlsplit(address).password
-    return address.replace(f":{password}@", ":•••@") if password else address
+    if password:
+        address = address.replace(f":{password}@", ":•••@")
+    return re.sub(r"(?<=[?&]password=)[^&]*", "•••", address)
 
 
 def _opened(settings: Settings) -> Database:
-    try:
+    with explains_opening(settings):
         return open_database(settings.data, connections=1)
+
+
+# Each engine has errors of its own, which only storage may know; they are told by where they come from.
+_ENGINES = ("sqlite3", "psycopg", "psycopg_pool")
+
+
+@contextlib.contextmanager
+def explains_opening(settings: Settings) -> Iterator[None]:
+    """Turn what an engine says to an address that cannot be opened into one line."""
+    try:
+        yield
     except ImportError as error:
-        raise Failure(f"{error}; PostgreSQL needs the extra: pip install 'gerbang[postgres]'") from None
+        if not (error.name or "").startswith("psycopg"):
+            raise
+        raise Failure(
+            "PostgreSQL needs one more package; in Gerbang's directory: .venv/bin/pip install -e '.[postgres]'"
+        ) from None
     except Exception as error:
-        # Each engine has errors of its own, which only storage may know.
-        why = explained(error) or Failure(
-            f"cannot open the data at {shown_address(settings.data)}: {' '.join(str(error).split())}"
-        )
+        why = explained(error)
+        if why is None and (isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _ENGINES):
+            why = Failure(f"cannot open the data at {shown_address(settings.data)}: {' '.join(str(error).split())}")
+        if why is None:
+            raise
         raise why from error

@@ -1,7 +1,7 @@
 """The ways in which signatures usually go wrong, tried until one explains what was sent.
 
 Each part of a request (its body, digest, target, text, key) has a right form and some wrong ones. Every combination is
-signed, those with the fewest mistakes first.
+signed, those with the fewest mistakes first. What concerns the lines as a whole, or the time, is tried alone.
 """
 
 import base64
@@ -11,7 +11,8 @@ import hmac
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from datetime import datetime, timedelta
+from itertools import permutations, product
 from urllib.parse import quote, unquote
 
 from gerbang.protocols.nonsnap.signature import digest
@@ -72,6 +73,10 @@ def find_mistakes(request: Signed, sent: str) -> tuple[str, ...] | None:
             if hmac.compare_digest(hmac.digest(key, text, "sha256"), mac):
                 found = tuple(one for one in (form_mistake, *mistakes) if one)
                 return found or ("it is right, but written otherwise",)
+    for mac, form_mistake in macs:
+        for mistake, lines in _other_texts(request):
+            if hmac.compare_digest(hmac.digest(request.secret_key.encode(), lines.encode(), "sha256"), mac):
+                return tuple(one for one in (form_mistake, mistake) if one)
     return None
 
 
@@ -101,6 +106,60 @@ def _macs(sent: str) -> Iterator[tuple[bytes, str]]:
             yield bytes.fromhex(mac.decode("ascii")), "the signature is base64 of the hex digits; it is base64 of the 32 bytes"
         except ValueError:
             return
+
+
+def _other_texts(request: Signed) -> Iterator[tuple[str, str]]:
+    """What was done to the lines as a whole, or to the time, with everything else right."""
+
+    def lines(timestamp: str) -> list[str]:
+        found = [
+            f"Client-Id:{request.client_id}",
+            f"Request-Id:{request.request_id}",
+            f"Request-Timestamp:{timestamp}",
+            f"Request-Target:{request.target}",
+        ]
+        return found if request.body is None else [*found, "Digest:" + digest(request.body)]
+
+    for timestamp, mistake in _timestamps(request.timestamp):
+        yield mistake, "\n".join(lines(timestamp))
+    right = lines(request.timestamp)
+    for order in permutations(right):
+        yield (
+            "the lines are in another order; it is Client-Id, Request-Id, Request-Timestamp, Request-Target, Digest",
+            "\n".join(order),
+        )
+    for change, written in ((str.lower, "lower case"), (str.upper, "upper case")):
+        named = (line.partition(":") for line in right)
+        text = "\n".join(change(name) + colon + value for name, colon, value in named)
+        yield f"the names of the lines are in {written}; they are written as Client-Id, Request-Id, …", text
+    yield "the lines hold values without their names", "\n".join(line.partition(":")[2] for line in right)
+
+
+_NEAR_S = 5
+
+
+def _timestamps(sent: str) -> Iterator[tuple[str, str]]:
+    """Other times than the one sent that may have been signed, and other ways to write it."""
+    try:
+        moment = datetime.fromisoformat(sent)
+    except ValueError:
+        return
+    twice = "the signed time is {} s {} than the one sent; take the time once, and use it for both"
+    for seconds in range(1, _NEAR_S + 1):
+        for sign, word in ((-1, "earlier"), (1, "later")):
+            other = moment + sign * timedelta(seconds=seconds)
+            yield f"{other:%Y-%m-%dT%H:%M:%SZ}", twice.format(seconds, word)
+    yield f"{moment + timedelta(hours=7):%Y-%m-%dT%H:%M:%SZ}", "the signed time is Jakarta's; it is UTC, and the one sent"
+    otherwise = "the signed time is written otherwise than the one sent"
+    for form in (
+        "%Y-%m-%dT%H:%M:%SZ",
+        "%Y-%m-%dT%H:%M:%S.000Z",
+        "%Y-%m-%dT%H:%M:%S+00:00",
+        "%Y-%m-%dT%H:%M:%S",
+        "%Y-%m-%d %H:%M:%S",
+    ):
+        yield moment.strftime(form), otherwise
+    yield str(int(moment.timestamp())), otherwise
 
 
 def _candidates(request: Signed) -> Iterator[tuple[tuple[str, ...], bytes, bytes]]:

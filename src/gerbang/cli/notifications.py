@@ -10,7 +10,7 @@ from gerbang.cli.options import json_option, reads_settings
 from gerbang.cli.outstanding import PATIENCE_S, wait_for
 from gerbang.cli.show import heading, indented, print_facts, print_json, print_table, wib
 from gerbang.cli.trouble import Failure
-from gerbang.clock import real_now, to_ms
+from gerbang.clock import real_now
 from gerbang.notifications.outbox import (
     Attempt,
     Notification,
@@ -20,7 +20,8 @@ from gerbang.notifications.outbox import (
     list_notifications,
     resend,
 )
-from gerbang.sandbox.records import notification_record
+from gerbang.notifications.queue import is_under_way
+from gerbang.records import notification_record
 from gerbang.storage import Tx
 
 
@@ -124,8 +125,8 @@ def resend_one(notification_id: str, as_json: bool) -> None:
 def _why_not(data: Data, notification_id: str) -> str:
     """Why nothing was delivered in time."""
     real = real_now()
-    one, earlier, leased = data.read(lambda tx: _standing(tx, notification_id, real))
-    if leased:
+    one, earlier, under_way = data.read(lambda tx: _standing(tx, notification_id, real))
+    if under_way:
         return (
             f"sent, but {one.endpoint} has not answered within {PATIENCE_S:g} s; `gerbang notifications show {one.id}` will tell"
         )
@@ -138,9 +139,7 @@ def _standing(tx: Tx, notification_id: str, real: datetime) -> tuple[Notificatio
     one = get_notification(tx, notification_id)
     siblings = list_notifications(tx, order_id=one.order_id, limit=1000)
     earlier = [other for other in siblings if other.payment_id == one.payment_id and other.id < one.id and other.due_at]
-    row = tx.one("select lease_real_until as until from notification where id = :id", {"id": one.id})
-    leased = row is not None and row["until"] >= to_ms(real)
-    return one, earlier[0] if earlier else None, leased
+    return one, earlier[0] if earlier else None, is_under_way(tx, one.id, real=real)
 
 
 def _short(attempt: Attempt) -> str:

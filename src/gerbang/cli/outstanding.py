@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gerbang.cli.data import Data
-from gerbang.clock import real_now, to_ms
-from gerbang.storage import Tx
+from gerbang.clock import real_now
+from gerbang.notifications.queue import count_due
+from gerbang.payments.queries import count_overdue
 
 PATIENCE_S = 3.0
 _LOOK_EVERY_S = 0.05
@@ -33,23 +34,8 @@ class Outstanding:
 def outstanding(data: Data) -> Outstanding:
     """Look now."""
     data.refresh_clock()
-    params = {"now": to_ms(data.now()), "real": to_ms(real_now())}
-
-    def count(tx: Tx) -> Outstanding:
-        overdue = tx.one(
-            "select count(*) as n from payment where state = 'PENDING' and expires_at <= :now", {"now": params["now"]}
-        )
-        due = tx.one(
-            "select count(*) as n, coalesce(sum(case when lease_real_until >= :real then 1 else 0 end), 0) as leased"
-            " from notification where due_at <= :now",
-            params,
-        )
-        assert overdue is not None
-        assert due is not None
-        leased = int(due["leased"])
-        return Outstanding(overdue["n"], int(due["n"]) - leased, leased)
-
-    return data.read(count)
+    now, real = data.now(), real_now()
+    return data.read(lambda tx: Outstanding(count_overdue(tx, now=now), *count_due(tx, now=now, real=real)))
 
 
 def wait_until_done(data: Data) -> Outstanding:

@@ -23,7 +23,7 @@ from gerbang.payments import (
     list_orders,
     payments_of,
 )
-from gerbang.sandbox.records import order_record
+from gerbang.records import order_record
 from gerbang.storage import Tx
 
 

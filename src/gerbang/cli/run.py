@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gerbang.cli.options import C, reads_settings, settings_from_options
+from gerbang.cli.options import C, json_option, reads_settings, settings_from_options
+from gerbang.cli.show import print_json_line
 from gerbang.cli.trouble import Failure
-from gerbang.serving import bind, make_server
+from gerbang.serving import bind, calm_garbage_collection, make_server
 from gerbang.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,20 +36,24 @@ def _listens(command: C) -> C:
 
 @click.command()
 @_listens
+@json_option
 @reads_settings
-def serve(host: str | None, port: int | None) -> None:
+def serve(host: str | None, port: int | None, as_json: bool) -> None:
     """Start the gateway.
 
     Serves the DOKU API, the payment pages and, in the sandbox, the control API; does the background work too. Data is
     made when there is none. Ctrl-C stops it.
+
+    With --json it prints one line when it listens: its address, and in the sandbox the demo merchant's keys.
     """
-    _serve(settings_from_options(host=host, port=port), demo=False)
+    _serve(settings_from_options(host=host, port=port), demo=False, as_json=as_json)
 
 
 @click.command()
 @_listens
+@json_option
 @reads_settings
-def demo(host: str | None, port: int | None) -> None:
+def demo(host: str | None, port: int | None, as_json: bool) -> None:
     """Start the gateway with a demo shop to try it in a browser.
 
     Buy something in the shop, pay on the payment page, and look at what the shop received.
@@ -56,7 +61,7 @@ def demo(host: str | None, port: int | None) -> None:
     settings = settings_from_options(host=host, port=port)
     if not settings.is_sandbox:
         raise Failure("the demo shop is for the sandbox, and the settings say mode = production; use `gerbang serve`")
-    _serve(settings, demo=True)
+    _serve(settings, demo=True, as_json=as_json)
 
 
 @click.command()
@@ -66,10 +71,11 @@ def worker() -> None:
 
     For installations with several servers, or to deliver while none runs. Any number may work on the same data.
     """
-    from gerbang.cli.data import refuse_memory
+    from gerbang.cli.data import refuse_absent, refuse_memory
 
     settings = settings_from_options()
     refuse_memory(settings)
+    refuse_absent(settings)
     _set_up_logging(settings)
     gateway = _gateway(settings)
     try:
@@ -91,7 +97,7 @@ async def _work(gateway: "Gateway") -> None:
         await working
 
 
-def _serve(settings: Settings, *, demo: bool) -> None:
+def _serve(settings: Settings, *, demo: bool, as_json: bool) -> None:
     _set_up_logging(settings)
     listening = _bound(settings)
     url = settings.public_url.rstrip("/") or local_url(settings.host, listening.getsockname()[1])
@@ -107,9 +113,12 @@ def _serve(settings: Settings, *, demo: bool) -> None:
         signal.signal(one, stop)
 
     def announce() -> None:
-        from gerbang.cli.banner import banner
+        from gerbang.cli.banner import banner, listening_record
 
-        click.echo(banner(gateway, url, demo=demo))
+        if as_json:
+            print_json_line(listening_record(gateway, url, port=listening.getsockname()[1], demo=demo))
+        else:
+            click.echo(banner(gateway, url, demo=demo))
         sys.stdout.flush()
 
     try:
@@ -119,18 +128,16 @@ def _serve(settings: Settings, *, demo: bool) -> None:
         listening.close()
     if not server.started:
         raise Failure("the server did not start; what is above says why")
-    click.echo("Stopped.")
+    if not as_json:
+        click.echo("Stopped.")
 
 
 def _gateway(settings: Settings, *, demo_base_url: str | None = None) -> "Gateway":
-    try:
-        from gerbang.app import Gateway
+    from gerbang.app import Gateway
+    from gerbang.cli.data import explains_opening
 
+    with explains_opening(settings):
         return Gateway(settings, demo_base_url=demo_base_url)
-    except ImportError as error:
-        if error.name and error.name.startswith("psycopg"):
-            raise Failure("PostgreSQL needs the extra: pip install 'gerbang[postgres]'") from None
-        raise
 
 
 async def _run_server(server: "uvicorn.Server", listening: socket.socket, announce: Callable[[], None]) -> None:
@@ -139,6 +146,8 @@ async def _run_server(server: "uvicorn.Server", listening: socket.socket, announ
         await asyncio.sleep(0.002)
     if server.started and not server.should_exit:
         announce()
+        # A little later, when what the first page and the first notification need has been loaded too.
+        asyncio.get_running_loop().call_later(2, calm_garbage_collection)
     await serving
 
 

@@ -36,6 +36,12 @@ def print_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
+def print_json_line(value: Any) -> None:
+    """JSON on one line, for whoever reads a command that goes on running."""
+    click.echo(msgspec.json.encode(value).decode())
+    sys.stdout.flush()
+
+
 def wib(moment: datetime | None) -> str:
     """`2026-05-19 12:00:00 WIB`."""
     return f"{moment.astimezone(WIB):%Y-%m-%d %H:%M:%S} WIB" if moment else "–"

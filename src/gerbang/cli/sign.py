@@ -130,7 +130,7 @@ def _body(method: str, body: str | None, body_file: str | None) -> bytes | None:
 
 def _secret_of(client_id: str) -> str:
     """The secret key of the merchant in the data, if there is any."""
-    from gerbang.cli.data import data_exists, open_data
+    from gerbang.cli.data import data_exists, open_data, shown_address
     from gerbang.merchants import find
 
     settings = settings_from_options()
@@ -141,7 +141,7 @@ def _secret_of(client_id: str) -> str:
             return merchant.secret_key
     if client_id == DEMO_CLIENT_ID and settings.is_sandbox:
         return SANDBOX_SECRET_KEY
-    raise Misuse(f"the data at {settings.data} knows no merchant {client_id}; give its --secret-key")
+    raise Misuse(f"the data at {shown_address(settings.data)} knows no merchant {client_id}; give its --secret-key")
 
 
 def _compare(request: Signed, text: str, sent: str) -> _Compared:

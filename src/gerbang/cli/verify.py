@@ -6,12 +6,11 @@ import msgspec
 from gerbang.cli.data import open_data
 from gerbang.cli.options import json_option, reads_settings
 from gerbang.cli.show import counted, print_json
-from gerbang.ledger import Problem
+from gerbang.ledger import Problem, extent
 from gerbang.ledger import verify as verify_ledger
 from gerbang.payments import verify_payments
+from gerbang.payments.queries import count_payments
 from gerbang.storage import Tx
-
-_COUNTED = {"payments": "payment", "transfers": "transfer", "accounts": "balance"}
 
 
 class Verdict(msgspec.Struct):
@@ -49,10 +48,5 @@ def verify(as_json: bool) -> None:
 
 def _verdict(tx: Tx) -> Verdict:
     problems = verify_ledger(tx) + verify_payments(tx)
-    counts = {name: _count(tx, table) for name, table in _COUNTED.items()}
-    return Verdict(ok=not problems, problems=problems, **counts)
-
-
-def _count(tx: Tx, table: str) -> int:
-    row = tx.one(f"select count(*) as n from {table}")  # noqa: S608 - fixed names
-    return int(row["n"]) if row else 0
+    transfers, accounts = extent(tx)
+    return Verdict(ok=not problems, payments=count_payments(tx), transfers=transfers, accounts=accounts, problems=problems)

@@ -7,15 +7,13 @@ import click
 from gerbang.cli.data import open_data
 from gerbang.cli.options import json_option, parsed_by, reads_settings
 from gerbang.cli.show import print_facts, print_json, print_table, wib
-from gerbang.clock import iso_z
 from gerbang.errors import Reason, Refused
 from gerbang.ledger import Line
 from gerbang.money import Rupiah, format_rupiah
-from gerbang.sandbox.records import AccountRecord, TransferRecord, account_record
+from gerbang.records import AccountRecord, account_record, transfer_record
 from gerbang.storage import Tx
 from gerbang.wallet import (
     Account,
-    AccountStatus,
     Level,
     PinHasher,
     WalletLimits,
@@ -124,8 +122,6 @@ def unlock_wallet(account: str, as_json: bool) -> None:
 
         def let_in(tx: Tx) -> AccountRecord:
             customer = _get(tx, account)
-            if customer.status is AccountStatus.CLOSED:
-                raise Refused(Reason.ACCOUNT_CLOSED, account=customer.id)
             unlock(tx, customer.id)
             return account_record(tx, customer.id)
 
@@ -143,7 +139,7 @@ def show_history(account: str, limit: int, as_json: bool) -> None:
         customer, lines, holds = data.read(lambda tx: _history(tx, account, limit))
     own = wallet_ledger_account(customer.id)
     if as_json:
-        print_json([TransferRecord(one.id, one.debit, one.credit, one.amount, one.entry, iso_z(one.at)) for one in lines])
+        print_json([transfer_record(line) for line in lines])
         return
     click.echo(f"{customer.name}, DOKU ID {customer.id}, holds {format_rupiah(holds)}")
     click.echo()

@@ -56,6 +56,7 @@ class Order:
     language: str
     method: Method
     cart: Cart
+    ordered_elsewhere: int | None = None  # the amount of an order that was not made in this shop; its cart is empty
     state: State = State.MADE
     payment_url: str | None = None
     returned_at: datetime | None = None
@@ -67,7 +68,7 @@ class Order:
 
     @property
     def amount(self) -> int:
-        return total(self.cart)
+        return total(self.cart) if self.ordered_elsewhere is None else self.ordered_elsewhere
 
     @property
     def version(self) -> str:
@@ -107,14 +108,24 @@ class OrderBook:
         tail = "".join(secrets.choice(_ALPHABET) for _ in range(4))
         invoice_number = f"PP-{now.astimezone(WIB):%Y%m%d}-{self._made:04d}-{tail}"
         order = Order(self._made, invoice_number, now, language, method, cart)
-        self._orders[invoice_number] = order
         if form_key:
             self._by_form[form_key] = order
+        self._keep_order(order)
+        return order
+
+    def take_in(self, invoice_number: str, amount: int, method: Method, *, language: str, now: datetime) -> Order:
+        """An order made elsewhere with this shop's keys."""
+        self._made += 1
+        order = Order(self._made, invoice_number, now, language, method, {}, ordered_elsewhere=amount, state=State.WAITING)
+        self._keep_order(order)
+        return order
+
+    def _keep_order(self, order: Order) -> None:
+        self._orders[order.invoice_number] = order
         # Dicts keep insertion order, so the first key is the oldest.
         for known in (self._orders, self._by_form):
             while len(known) > self._keep:
                 del known[next(iter(known))]
-        return order
 
     def find(self, invoice_number: str) -> Order | None:
         return self._orders.get(invoice_number)

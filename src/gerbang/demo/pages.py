@@ -168,7 +168,7 @@ class Pages:
             date=words.long_date(order.made_at, language),
             watch=watch,
             can_continue=order.state == State.WAITING and order.payment_url is not None,
-            can_repeat=still_open or order.state in (State.UNSENT, State.CANCELLED, State.EXPIRED),
+            can_repeat=bool(order.cart) and (still_open or order.state in (State.UNSENT, State.CANCELLED, State.EXPIRED)),
             still_open=still_open,
             notify_path=notify_path,
             code=highlighted(code),

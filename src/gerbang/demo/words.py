@@ -114,6 +114,14 @@ EVENTS = {
         "",
         {"id": ("Pesanan dibuat", "{items}, {amount}"), "en": ("Order made", "{items}, {amount}")},
     ),
+    "elsewhere": (
+        "shop",
+        "",
+        {
+            "id": ("Pesanan dibuat di luar toko", "{amount}, dengan kunci toko ini"),
+            "en": ("Order made outside the shop", "{amount}, with this shop's keys"),
+        },
+    ),
     "sent": (
         "forward",
         "",
@@ -297,6 +305,8 @@ def event_words(event: Event, order: Order, language: str) -> tuple[str, str]:
     facts = dict(event.facts)
     if event.kind == "made":
         facts |= {"items": items(sum(order.cart.values()), language), "amount": format_rupiah(order.amount)}
+    elif event.kind == "elsewhere":
+        facts["amount"] = format_rupiah(order.amount)
     elif event.kind == "sent":
         facts["method"] = order.method.name[language]
     elif event.kind == "notified":

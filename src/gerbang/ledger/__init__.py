@@ -2,7 +2,7 @@
 
 from gerbang.ledger.accounts import account, keeps_balance
 from gerbang.ledger.journal import Line, Transfer, balance_of, entries, hold, post, statement
-from gerbang.ledger.verification import Problem, verify
+from gerbang.ledger.verification import Problem, extent, verify
 
 __all__ = [
     "Line",
@@ -11,6 +11,7 @@ __all__ = [
     "account",
     "balance_of",
     "entries",
+    "extent",
     "hold",
     "keeps_balance",
     "post",

@@ -84,6 +84,13 @@ def verify(tx: Tx) -> list[Problem]:
     return problems
 
 
+def extent(tx: Tx) -> tuple[int, int]:
+    """How much there is to verify: transfers, and accounts with a balance row."""
+    row = tx.one("select (select count(*) from transfer) as transfers, (select count(*) from balance) as accounts")
+    assert row is not None
+    return int(row["transfers"]), int(row["accounts"])
+
+
 def _journal(tx: Tx) -> Iterator[Row]:
     """Every transfer, chain by chain, in pages: the journal may be larger than the memory."""
     page = tx.all("select * from transfer order by chain, seq limit :limit", {"limit": _PAGE})

@@ -1,6 +1,6 @@
 """The merchant record and what may be done to it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -9,6 +9,7 @@ import msgspec
 from gerbang.clock import from_ms, to_ms
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_client_id, new_secret_key
+from gerbang.settings import Settings
 from gerbang.storage import Row, Tx
 
 
@@ -27,11 +28,21 @@ class Merchant:
 
     client_id: str
     name: str
-    secret_key: str
+    secret_key: str = field(repr=False)
     notification_url: str | None
     snap_public_key: str | None
     options: MerchantOptions
     created_at: datetime
+
+    def strict_request_id(self, settings: Settings) -> bool:
+        """Its own choice, else the installation's."""
+        own = self.options.strict_request_id
+        return settings.strict_request_id if own is None else own
+
+    def strict_override_path(self, settings: Settings) -> bool:
+        """Its own choice, else the installation's."""
+        own = self.options.strict_override_path
+        return settings.strict_override_path if own is None else own
 
 
 def create(
@@ -77,6 +88,11 @@ def _check_credential(field: str, value: str | None, *, longest: int) -> None:
     # Both travel in headers or sign them, so they are printable ASCII without blanks.
     if value is not None and not (0 < len(value) <= longest and value.isascii() and value.isprintable() and " " not in value):
         raise Refused(Reason.FIELD_INVALID, field=field)
+
+
+def is_source_list(text: str) -> bool:
+    """Whether this can stand in the frame-ancestors of a Content-Security-Policy and changes nothing else of that header."""
+    return text.isascii() and text.isprintable() and not set(text) & set(";,")
 
 
 def check_url(field: str, url: str | None) -> None:
@@ -125,13 +141,18 @@ def update(
     snap_public_key: str | None = None,
     options: MerchantOptions | None = None,
 ) -> Merchant:
-    """Change what is given; an empty `notification_url` removes it. Raises Refused: as `create`, MERCHANT_NOT_FOUND."""
+    """Change what is given; an empty `notification_url` removes it.
+
+    Raises Refused: as `create`, FIELD_INVALID (options.frame_ancestors), MERCHANT_NOT_FOUND.
+    """
     old = get(tx, client_id)
     if name is not None and not name.strip():
         raise Refused(Reason.FIELD_MISSING, field="name")
     _check_credential("secret_key", secret_key, longest=256)
     if notification_url:
         check_url("notification_url", notification_url)
+    if options is not None and options.frame_ancestors is not None and not is_source_list(options.frame_ancestors):
+        raise Refused(Reason.FIELD_INVALID, field="frame_ancestors")
     row = {
         "client_id": client_id,
         "name": old.name if name is None else name.strip(),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gerbang.clock import Clock, real_now, to_ms
 from gerbang.merchants import Merchant
-from gerbang.notifications.outbox import TOPIC, Attempt, Notification, Prepare, Prepared
+from gerbang.notifications.outbox import TOPIC, Attempt, Notification, Prepare, Prepared, get_notification
 from gerbang.notifications.queue import LEASE_S, any_due, claim, record, release, renew, waiting
 from gerbang.settings import Settings
 from gerbang.storage import Database, Row
@@ -50,6 +50,7 @@ class Deliverer:
         self._under_way: Counter[str] = Counter()  # endpoint → deliveries
         self._silent: set[str] = set()  # endpoints that gave no answer last time
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ended = 0  # deliveries so far, whatever came of them
         self._session: aiohttp.ClientSession | None = None
 
     async def run(self) -> None:
@@ -122,21 +123,45 @@ class Deliverer:
             self._tasks.add(task)
         return len(claimed)
 
-    async def settle(self, timeout_s: float) -> bool:
-        """Deliver until nothing is due and nothing is under way; False when time ran out first."""
+    async def settle(self, timeout_s: float, *, patience_s: float | None = None) -> bool:
+        """Deliver until nothing is due and nothing is under way; False when time ran out first.
+
+        patience_s  give up sooner, when nothing has ended for so long: what is left waits for endpoints that do not answer
+        """
         deadline = time.monotonic() + timeout_s
+        ended, moved = self._ended, time.monotonic()
         while True:
             await self.start_due()
+            if self._ended != ended:
+                ended, moved = self._ended, time.monotonic()
             if not self._tasks:
                 now = self._clock.now()
                 if not await self._database.read(lambda tx, now=now: any_due(tx, now=now)):  # type: ignore[misc]
                     return True
                 await asyncio.sleep(0.05)  # another process holds it
-            left = deadline - time.monotonic()
+            left = (deadline if patience_s is None else min(deadline, moved + patience_s)) - time.monotonic()
             if left <= 0:
                 return False
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+
+    async def settle_resend(self, notification_id: str, timeout_s: float) -> bool:
+        """Deliver a notification that a person asked for, whatever else is under way; False when time ran out first.
+
+        Raises Refused(NOTIFICATION_NOT_FOUND).
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            await self.start_due()
+            if not (await self._database.read(lambda tx: get_notification(tx, notification_id))).resend:
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            # Looked at again and again, because another process may be the one that delivers it.
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=0.05, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await asyncio.sleep(0.05)
 
     async def _deliver(self, notification: Notification, merchant: Merchant) -> None:
         try:
@@ -152,6 +177,7 @@ class Deliverer:
         finally:
             self._leases.pop(notification.id, None)
             self._tasks.discard(asyncio.current_task())
+            self._ended += 1
             self._wake.set()
 
     def _free_lane(self, endpoint: str) -> None:

@@ -10,13 +10,11 @@ from urllib.parse import urlsplit
 
 from gerbang.clock import from_ms, to_ms
 from gerbang.errors import Reason, Refused
-from gerbang.ids import new_id
+from gerbang.ids import id_after, new_id
 from gerbang.merchants import Merchant
 from gerbang.storage import Row, Tx
 
 TOPIC = "outbox"
-
-_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class NotificationState(StrEnum):
@@ -141,9 +139,7 @@ def _next_id(tx: Tx, payment_id: str) -> str:
     last = tx.one("select max(id) as id from notification where payment_id = :id", {"id": payment_id})
     if last is None or last["id"] is None or last["id"] < made:
         return made
-    # Counted up by one, in the digits that ids are written with.
-    kept: str = last["id"].rstrip("Z")
-    return kept[:-1] + _DIGITS[_DIGITS.index(kept[-1]) + 1] + "0" * (len(last["id"]) - len(kept))
+    return id_after(last["id"])
 
 
 def resend(tx: Tx, notification_id: str, *, now: datetime) -> None:

@@ -79,6 +79,26 @@ def any_due(tx: Tx, *, now: datetime) -> bool:
     return tx.one(f"select 1 as found from notification n where {_DUE} limit 1", {"now": to_ms(now)}) is not None  # noqa: S608
 
 
+def count_due(tx: Tx, *, now: datetime, real: datetime) -> tuple[int, int]:
+    """How many are due, as (nobody has taken them up, being delivered). What waits for an earlier one counts as well."""
+    row = tx.one(
+        f"select count(*) as n, coalesce(sum(case when {_FREE} then 1 else 0 end), 0) as free"  # noqa: S608 - fixed texts only
+        " from notification n where n.due_at <= :now",
+        _moments(now, real),
+    )
+    assert row is not None
+    return int(row["free"]), int(row["n"]) - int(row["free"])
+
+
+def is_under_way(tx: Tx, notification_id: str, *, real: datetime) -> bool:
+    """Whether somebody is delivering it at this moment."""
+    row = tx.one(
+        f"select 1 as found from notification n where n.id = :id and not {_FREE}",  # noqa: S608 - fixed texts only
+        {name: value for name, value in _moments(real, real).items() if name != "now"} | {"id": notification_id},
+    )
+    return row is not None
+
+
 def bring_forward(tx: Tx, *, now: datetime) -> None:
     """After the sandbox clock was set back: what was due at once is due at once still."""
     tx.execute(

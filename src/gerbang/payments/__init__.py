@@ -1,7 +1,7 @@
 """Orders and the payments that try to pay them: their records, their states and how they move."""
 
 from gerbang.payments.model import Order, OrderState, Payment, PaymentState
-from gerbang.payments.moves import advance, finish
+from gerbang.payments.moves import advance, finish, note
 from gerbang.payments.opening import open_order
 from gerbang.payments.queries import Event, events, find_order, find_payment, get_payment, list_orders, payments_of
 from gerbang.payments.states import Move
@@ -21,6 +21,7 @@ __all__ = [
     "finish",
     "get_payment",
     "list_orders",
+    "note",
     "open_order",
     "payments_of",
     "verify_payments",

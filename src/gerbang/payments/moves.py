@@ -86,6 +86,18 @@ def finish(
     return paid
 
 
+def note(tx: Tx, payment: Payment, event: str, *, now: datetime, facts: dict[str, object]) -> None:
+    """Record something that happened to a pending payment and did not move it. Raises Refused(PAYMENT_MOVED_ON)."""
+    # Writing the row as it is makes others wait: what ends the payment comes after this in its history, and of several
+    # that note the same at once, each sees those before it.
+    held = tx.execute(
+        "update payment set state = state where id = :id and state = :state", {"id": payment.id, "state": payment.state.value}
+    )
+    if held != 1 or payment.state.is_final:
+        raise Refused(Reason.PAYMENT_MOVED_ON, state=payment.state, event=event)
+    record_event(tx, payment.id, payment.merchant_id, event, payment.state, now=now, facts=facts)
+
+
 def record_event(
     tx: Tx, subject: str, merchant_id: str, event: str, state: str, *, now: datetime, facts: dict[str, object] | None = None
 ) -> None:

@@ -80,6 +80,18 @@ def events(tx: Tx, payment_id: str) -> list[Event]:
     return [Event(row["event"], row["state"], msgspec.json.decode(row["facts"]), from_ms(row["at"])) for row in rows]
 
 
+def count_payments(tx: Tx) -> int:
+    """How many payments there are."""
+    row = tx.one("select count(*) as n from payment")
+    return int(row["n"]) if row else 0
+
+
+def count_overdue(tx: Tx, *, now: datetime) -> int:
+    """How many `overdue` would find without a limit."""
+    row = tx.one("select count(*) as n from payment where state = 'PENDING' and expires_at <= :now", {"now": to_ms(now)})
+    return int(row["n"]) if row else 0
+
+
 def overdue(tx: Tx, *, now: datetime, limit: int) -> list[Payment]:
     """Pending payments whose time to pay is over."""
     rows = tx.all(

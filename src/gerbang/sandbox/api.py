@@ -7,16 +7,17 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gerbang.clock import iso_z
+from gerbang.clock import iso_z, real_now
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
 from gerbang.ledger import Problem, Transfer, account, balance_of, post, verify
@@ -26,7 +27,7 @@ from gerbang.money import Rupiah
 from gerbang.notifications.outbox import get_notification, list_notifications, resend
 from gerbang.payments import find_order, payments_of, verify_payments
 from gerbang.protocols.nonsnap.notification import notify
-from gerbang.sandbox.records import (
+from gerbang.records import (
     AccountRecord,
     NotificationRecord,
     OrderRecord,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SETTLE_S = 10.0
+_PATIENCE_S = 1.0  # how long a call here waits for endpoints that do not answer
 
 Amount = Annotated[int, Meta(ge=1, le=9_999_999_999_999_999, description="Whole rupiah.")]
 
@@ -178,11 +180,14 @@ def control_api(gateway: "Gateway") -> list[BaseRoute]:
 async def _answered(handler: Callable[[], Awaitable[Any]], request: Request) -> Response:
     status = 200
     try:
+        _refuse_other_sites(request)
         body = await handler()
     except Refused as refused:
         body, status = _error(refused.reason.name.lower(), str(refused)), _STATUS.get(refused.reason, 400)
     except BadRequest as bad:
         body, status = _error("bad_request", str(bad)), 400
+    except HTTPException:
+        raise
     except StorageBusy as busy:
         body, status = _error("storage_busy", str(busy)), 503
     except Exception:
@@ -190,6 +195,12 @@ async def _answered(handler: Callable[[], Awaitable[Any]], request: Request) -> 
         log.exception("%s %s (%s)", request.method, request.url.path, request_id)
         body, status = _error("internal", f"a mistake on our side; the log has it under {request_id}"), 500
     return Response(msgspec.json.encode(body), status, media_type="application/json")
+
+
+def _refuse_other_sites(request: Request) -> None:
+    # It asks for no password, and every page that a developer opens can make the browser post to loopback.
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        raise HTTPException(403, "the control API does not answer pages of other sites")
 
 
 def _error(code: str, message: str) -> dict[str, Any]:
@@ -221,7 +232,7 @@ class _ControlApi:
 
     async def create_merchant(self, request: Request) -> MerchantKeys:
         new: NewMerchant = await _body(request, NewMerchant)
-        public_key = await gateway_public_key(self._database)
+        public_key = await gateway_public_key(self._database, self._gateway.settings)
         merchant = await self._database.transact(
             lambda tx: create(
                 tx,
@@ -263,9 +274,7 @@ class _ControlApi:
             channel = gateway.channels[payment.channel]
             now = self._clock.now()
             ended = channel.play(tx, merchant, order, payment, wanted.outcome, wanted.code, now)
-            own = merchant.options.strict_override_path
-            strict = gateway.settings.strict_override_path if own is None else own
-            notify(tx, channel, merchant, order, ended, strict_override=strict, now=now)
+            notify(tx, channel, merchant, order, ended, settings=gateway.settings, now=now)
             return order_record(tx, order)
 
         return await self._database.transact(play)
@@ -301,7 +310,7 @@ class _ControlApi:
     async def resend_notification(self, request: Request) -> NotificationRecord:
         notification_id = request.path_params["id"]
         await self._database.transact(lambda tx: resend(tx, notification_id, now=self._clock.now()))
-        await self._gateway.deliverer.settle(_SETTLE_S)
+        await self._gateway.deliverer.settle_resend(notification_id, _SETTLE_S)
         return await self._database.read(lambda tx: notification_record(tx, get_notification(tx, notification_id)))
 
     # -- time
@@ -317,10 +326,11 @@ class _ControlApi:
         if wanted.set is not None and wanted.set.tzinfo is None:
             raise BadRequest("set needs a zone, e.g. 2026-12-01T09:00:00+07:00")
         self._clock.offset = await self._database.transact(
-            lambda tx: move(tx, self._clock, advance_s=wanted.advance_s, set_to=wanted.set)
+            lambda tx: move(tx, self._gateway.settings, advance_s=wanted.advance_s, set_to=wanted.set)
         )
-        # Whoever moved the clock wants to see what it brought: expiries, retries, and the retries after those.
-        await self._gateway.worker.settle(_SETTLE_S)
+        # Whoever moved the clock wants to see what it brought: expiries, retries, and the retries after those. An endpoint that
+        # hangs is not waited for: its delivery has been started.
+        await self._gateway.worker.settle(_SETTLE_S, patience_s=_PATIENCE_S)
         return self._reading()
 
     def _reading(self) -> ClockReading:
@@ -378,10 +388,10 @@ class _ControlApi:
 
         def start_over(tx: Tx) -> None:
             wipe(tx)
-            self._clock.offset *= 0
-            seed(tx, pin_hash=pin_hash, notification_url=gateway.demo_notification_url, now=self._clock.now())
+            seed(tx, pin_hash=pin_hash, notification_url=gateway.demo_notification_url, now=real_now())
 
         await self._database.transact(start_over)
+        self._clock.offset = timedelta(0)
         gateway.directory.forget()
         return Done()
 

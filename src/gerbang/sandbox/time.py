@@ -2,8 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from gerbang.clock import Clock, real_now
+from gerbang.clock import real_now
+from gerbang.errors import Reason, Refused
 from gerbang.notifications.queue import bring_forward
+from gerbang.settings import Settings
 from gerbang.storage import Tx
 
 _NAME = "clock_offset_ms"
@@ -25,8 +27,13 @@ def write_offset(tx: Tx, offset: timedelta) -> None:
     )
 
 
-def move(tx: Tx, clock: Clock, *, advance_s: float | None = None, set_to: datetime | None = None) -> timedelta:
-    """Advance, set, or (neither given) reset the clock; the new offset, as stored."""
+def move(tx: Tx, settings: Settings, *, advance_s: float | None = None, set_to: datetime | None = None) -> timedelta:
+    """Advance, set, or (neither given) reset the clock; the new offset, as stored.
+
+    Raises Refused(CLOCK_NOT_MOVABLE) in production.
+    """
+    if not settings.is_sandbox:
+        raise Refused(Reason.CLOCK_NOT_MOVABLE)
     before = read_offset(tx)
     if set_to is not None:
         offset = set_to - real_now()

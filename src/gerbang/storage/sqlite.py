@@ -9,6 +9,7 @@ costs more than the statements. Readers use read-only connections and never wait
 
 import asyncio
 import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -88,6 +89,8 @@ class SqliteDatabase(Database):
         self._in_memory = path == ":memory:"
         if not self._in_memory:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
+            # Secret keys are in here: for this user alone. SQLite gives its side files the mode of the file itself.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._writer = self._connect()
         # Opening creates the WAL files, so that read-only connections find them.
         self._writer.execute("pragma user_version")

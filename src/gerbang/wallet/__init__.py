@@ -10,9 +10,10 @@ from gerbang.wallet.accounts import (
     list_accounts,
     mask_phone,
     normalise_phone,
+    wallet_ledger_account,
 )
 from gerbang.wallet.limits import WalletLimits, check_incoming
-from gerbang.wallet.money import balance, history, top_up, wallet_ledger_account
+from gerbang.wallet.money import balance, history, top_up
 from gerbang.wallet.pins import PinHasher, PinOutcome, confirm_pin, set_pin, unlock
 
 __all__ = [

@@ -1,13 +1,14 @@
 """Customer accounts."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from gerbang.clock import from_ms, to_ms
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_digits
+from gerbang.ledger import account
 from gerbang.storage import Retry, Row, Tx
 
 
@@ -41,11 +42,16 @@ class Account:
     phone_as_sent: str
     name: str
     email: str | None
-    pin_hash: str | None
+    pin_hash: str | None = field(repr=False)
     wrong_pins: int
     level: Level
     status: AccountStatus
     created_at: datetime
+
+
+def wallet_ledger_account(account_id: str) -> str:
+    """The ledger account that holds a customer's money."""
+    return account("wallet", account_id)
 
 
 _DROPPED = re.compile(r"[\s\-.()]+")

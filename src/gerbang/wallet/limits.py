@@ -5,21 +5,21 @@ from datetime import datetime
 
 from gerbang.clock import WIB, to_ms
 from gerbang.errors import Reason, Refused
-from gerbang.ledger import account, hold
+from gerbang.ledger import hold
 from gerbang.money import Rupiah
 from gerbang.settings import Settings
 from gerbang.storage import Tx
-from gerbang.wallet.accounts import Account, Level
+from gerbang.wallet.accounts import Account, Level, wallet_ledger_account
 
 
 @dataclass(frozen=True, slots=True)
 class WalletLimits:
     """Whole rupiah per level; `monthly` counts what comes in per calendar month, Jakarta time."""
 
-    basic_balance: int = 2_000_000
-    basic_monthly: int = 20_000_000
-    premium_balance: int = 20_000_000
-    premium_monthly: int = 40_000_000
+    basic_balance: int
+    basic_monthly: int
+    premium_balance: int
+    premium_monthly: int
 
     @classmethod
     def of(cls, settings: Settings) -> "WalletLimits":
@@ -43,7 +43,7 @@ def check_incoming(tx: Tx, customer: Account, amount: Rupiah, *, limits: WalletL
 
     The account is held until the transaction ends, so what is allowed here cannot be taken by somebody else before it is booked.
     """
-    name = account("wallet", customer.id)
+    name = wallet_ledger_account(customer.id)
     holds, allowed = hold(tx, name), limits.balance_of(customer.level)
     if holds + amount > allowed:
         raise Refused(Reason.BALANCE_LIMIT_EXCEEDED, account_id=customer.id, balance=holds, amount=amount, limit=allowed)

@@ -7,13 +7,8 @@ from gerbang.ids import new_id
 from gerbang.ledger import Line, Transfer, account, balance_of, entries, post
 from gerbang.money import Rupiah
 from gerbang.storage import Tx
-from gerbang.wallet.accounts import Account, AccountStatus
+from gerbang.wallet.accounts import Account, AccountStatus, wallet_ledger_account
 from gerbang.wallet.limits import WalletLimits, check_incoming
-
-
-def wallet_ledger_account(account_id: str) -> str:
-    """The ledger account that holds a customer's money."""
-    return account("wallet", account_id)
 
 
 def balance(tx: Tx, account_id: str) -> Rupiah:

@@ -122,8 +122,10 @@ def set_pin(tx: Tx, account_id: str, pin_hash: str) -> None:
 
 
 def unlock(tx: Tx, account_id: str) -> None:
-    """Let a locked account in again."""
+    """Let a locked account in again. Raises Refused: ACCOUNT_NOT_FOUND, ACCOUNT_CLOSED (it stays closed)."""
     get_account(tx, account_id)
-    tx.execute(
+    opened = tx.execute(
         "update wallet_account set status = 'ACTIVE', wrong_pins = 0 where id = :id and status <> 'CLOSED'", {"id": account_id}
     )
+    if opened != 1:
+        raise Refused(Reason.ACCOUNT_CLOSED, account_id=account_id)

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import msgspec
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gerbang.endpoint import ApiProtocol, Endpoint, HttpReply, HttpRequest
 
@@ -80,7 +81,7 @@ class Edge:
         raw_path = scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0] or scope["path"]
         found = self._api.find(scope["method"], raw_path)
         if found is None:
-            await self._pages(scope, receive, send)
+            await self._pages(scope, _at_most(receive, self._max_body_bytes), send)
             return
         if isinstance(found, list):
             text = msgspec.json.encode({"message": f"Request method '{scope['method']}' is not supported"})
@@ -149,6 +150,21 @@ async def read_body(receive: Receive, most: int) -> bytes | None:
         if size > most:
             raise TooLarge(more=bool(message.get("more_body")))
     return b"".join(parts)
+
+
+def _at_most(receive: Receive, most: int) -> Receive:
+    """The same for pages, which read their forms themselves: past the limit, whoever reads is stopped and answers 413."""
+    heard = 0
+
+    async def counted() -> Message:
+        nonlocal heard
+        message = await receive()
+        heard += len(message.get("body", b""))
+        if heard > most:
+            raise HTTPException(413)
+        return message
+
+    return counted
 
 
 async def drain(receive: Receive, most: int) -> None:

@@ -10,7 +10,6 @@ from typing import Literal
 Lang = Literal["id", "en"]
 ResultState = Literal["paid", "failed", "locked", "expired", "cancelled", "waiting"]
 InfoTopic = Literal["help", "privacy", "terms"]
-ErrorKind = Literal["not_found", "broken", "replaced"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,7 @@ from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
 from gerbang.merchants import Merchant, get
 from gerbang.money import Rupiah
-from gerbang.payments import Move, Order, Payment, PaymentState, find_payment, get_payment
-from gerbang.payments.moves import record_event
-from gerbang.payments.queries import events
+from gerbang.payments import Move, Order, Payment, PaymentState, events, find_payment, get_payment, note
 from gerbang.protocols.nonsnap.notification import notify
 from gerbang.protocols.nonsnap.outcomes import close_unpaid
 from gerbang.storage import Tx
@@ -51,7 +49,11 @@ class _Visit:
     payment: Payment
     merchant: Merchant
     lang: Lang
-    path: str
+
+    @property
+    def path(self) -> str:
+        # Never as the request wrote it: redirects and forms lead here.
+        return f"{PAGE_PATH}/{self.payment.id}"
 
 
 class WalletPages:
@@ -129,13 +131,15 @@ class WalletPages:
 
         def count(tx: Tx) -> int:
             _, payment = get_payment(tx, visit.payment.id)
-            now = self._wiring.clock.now()
-            record_event(
-                tx, payment.id, payment.merchant_id, _WRONG_PIN, payment.state, now=now, facts={"phone": mask_phone(phone)}
-            )
+            note(tx, payment, _WRONG_PIN, now=self._wiring.clock.now(), facts={"phone": mask_phone(phone)})
             return sum(event.event == _WRONG_PIN for event in events(tx, payment.id))
 
-        wrong = await self._wiring.database.transact(count)
+        try:
+            wrong = await self._wiring.database.transact(count)
+        except Refused as refused:
+            if refused.reason is not Reason.PAYMENT_MOVED_ON:
+                raise
+            return self._see(visit)
         left = MAX_WRONG_PINS - wrong
         if outcome is PinOutcome.WRONG:
             left = min(left, attempts_left)
@@ -155,7 +159,7 @@ class WalletPages:
             merchant = get(tx, payment.merchant_id)
             paid = pay(tx, payment, get_account(tx, account_id), now=now)
             channel = self._wiring.channels[CODE]
-            notify(tx, channel, merchant, order, paid, strict_override=self._strict(merchant), now=now)
+            notify(tx, channel, merchant, order, paid, settings=self._wiring.settings, now=now)
 
         try:
             await self._wiring.database.transact(settle)
@@ -205,7 +209,7 @@ class WalletPages:
                 order,
                 payment,
                 move,
-                strict_override=self._strict(merchant),
+                settings=self._wiring.settings,
                 now=self._wiring.clock.now(),
                 failure=failure,
             )
@@ -225,7 +229,8 @@ class WalletPages:
         payment_id = request.path_params["payment_id"]
 
         def look(tx: Tx) -> tuple[Order, Payment, Merchant] | None:
-            found = find_payment(tx, payment_id)
+            # What no payment can be called is not looked for: PostgreSQL would not even take a NUL.
+            found = find_payment(tx, payment_id) if "\x00" not in payment_id else None
             if found is None or found[1].channel != CODE:
                 return None
             return *found, get(tx, found[1].merchant_id)
@@ -234,21 +239,17 @@ class WalletPages:
         if found is None:
             return self._error(request, lang)
         order, payment, merchant = found
-        visit = _Visit(order, payment, merchant, lang, request.url.path)
+        visit = _Visit(order, payment, merchant, lang)
         if payment.state is PaymentState.PENDING and self._wiring.clock.now() >= payment.expires_at:
             # The sweeper comes round too; a buyer who is quicker must not see a page that cannot be paid.
             await self._close(visit, Move.TIMED_OUT, failure="EXPIRED")
             again = await self._wiring.database.read(look)
             assert again is not None
-            return _Visit(*again, lang, request.url.path)
+            return _Visit(*again, lang)
         return visit
 
     def _signed_in(self, visit: _Visit, session: str) -> str | None:
         return sessions.read(self._session_key, session, payment_id=visit.payment.id, now=self._wiring.clock.now())
-
-    def _strict(self, merchant: Merchant) -> bool:
-        own = merchant.options.strict_override_path
-        return self._wiring.settings.strict_override_path if own is None else own
 
     # -- where the browser goes
 
@@ -270,11 +271,11 @@ class WalletPages:
 
     # -- pages
 
-    def _shell(self, visit: _Visit, title: str = "") -> Shell:
+    def _shell(self, visit: _Visit) -> Shell:
         return Shell(
             lang=visit.lang,
             sandbox=self._wiring.settings.is_sandbox,
-            title=title,
+            title="",
             merchant_name=visit.merchant.name,
             page_url=visit.path,
             request_id=visit.payment.id,

@@ -26,9 +26,9 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 Reader = Callable[[Any, str], Any]
 
-# A JSON number with a point or exponent becomes a Decimal: no float on the way of money.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
+# A JSON number with a point or exponent becomes a Decimal: no float on the way of money.
 _json = msgspec.json.Decoder(float_hook=Decimal)
 
 # What a body holds is kept and written again, at other depths of the stack: refuse early what could not be read back later.

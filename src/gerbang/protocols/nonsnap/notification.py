@@ -13,6 +13,7 @@ from gerbang.merchants import Merchant
 from gerbang.notifications.outbox import Notification, Prepared, enqueue
 from gerbang.payments import Order, Payment, PaymentState
 from gerbang.protocols.nonsnap.signature import sign, string_to_sign
+from gerbang.settings import Settings
 from gerbang.storage import Tx
 
 # The only words ever put into transaction.status (decision D-7).
@@ -26,7 +27,7 @@ STATUS_WORD = {
 
 
 def notify(
-    tx: Tx, channel: Channel, merchant: Merchant, order: Order, payment: Payment, *, strict_override: bool, now: datetime
+    tx: Tx, channel: Channel, merchant: Merchant, order: Order, payment: Payment, *, settings: Settings, now: datetime
 ) -> None:
     """Queue the notification of a payment that ended, when there is anyone to tell.
 
@@ -34,7 +35,7 @@ def notify(
     """
     if payment.state is PaymentState.EXPIRED and not merchant.options.notify_expired:
         return
-    url = notification_url(order, merchant, strict_override=strict_override)
+    url = notification_url(order, merchant, settings)
     if url is None:
         return
     enqueue(
@@ -49,12 +50,13 @@ def notify(
     )
 
 
-def notification_url(order: Order, merchant: Merchant, *, strict_override: bool) -> str | None:
+def notification_url(order: Order, merchant: Merchant, settings: Settings) -> str | None:
     """The documented precedence: usable override, the order's own notify_url, the merchant's configured URL, nobody."""
     override = order.details.get("override_notification_url")
-    if override and not (strict_override and override_warning(override, merchant.notification_url)):
+    strict = merchant.strict_override_path(settings)
+    if override and not (strict and override_warning(override, merchant.notification_url)):
         return str(override)
-    if strict_override and override and merchant.notification_url:
+    if strict and override and merchant.notification_url:
         return merchant.notification_url
     notify_url = order.details.get("notify_url")
     return str(notify_url) if notify_url else merchant.notification_url

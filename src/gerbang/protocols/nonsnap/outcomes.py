@@ -6,6 +6,7 @@ from gerbang.channel import Channel
 from gerbang.merchants import Merchant
 from gerbang.payments import Move, Order, Payment, advance
 from gerbang.protocols.nonsnap.notification import notify
+from gerbang.settings import Settings
 from gerbang.storage import Tx
 
 
@@ -17,11 +18,11 @@ def close_unpaid(
     payment: Payment,
     move: Move,
     *,
-    strict_override: bool,
+    settings: Settings,
     now: datetime,
     failure: str | None = None,
 ) -> Payment:
     """End a pending payment without money and queue what the merchant is told. Raises Refused(PAYMENT_MOVED_ON)."""
     closed = advance(tx, payment, move, now=now, failure=failure)
-    notify(tx, channel, merchant, order, closed, strict_override=strict_override, now=now)
+    notify(tx, channel, merchant, order, closed, settings=settings, now=now)
     return closed

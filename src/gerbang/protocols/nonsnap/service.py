@@ -117,8 +117,7 @@ class NonSnap:
             request_id=request.headers["request-id"].strip(),
             body=request.body,
         )
-        strict = merchant.options.strict_request_id
-        strict = self._settings.strict_request_id if strict is None else strict
+        strict = merchant.strict_request_id(self._settings)
         # A strict client's repeats have the id in common, not the body.
         alike: Hashable = key.scope if strict else (key.scope, key.body_hash)
         await self._await_twin(alike, alone=strict)

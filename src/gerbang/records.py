@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from gerbang.clock import iso_z
-from gerbang.ledger import entries
+from gerbang.ledger import Line, entries
 from gerbang.notifications.outbox import Attempt, Notification, attempts_of, list_notifications
 from gerbang.payments import Order, Payment, events, payments_of
 from gerbang.storage import Tx
@@ -134,11 +134,13 @@ def payment_record(tx: Tx, payment: Payment) -> PaymentRecord:
         expires_at=iso_z(payment.expires_at),
         finished_at=iso_z(payment.finished_at) if payment.finished_at else None,
         events=[EventRecord(event.event, event.state, iso_z(event.at), event.facts) for event in events(tx, payment.id)],
-        transfers=[
-            TransferRecord(line.id, line.debit, line.credit, line.amount, line.entry, iso_z(line.at))
-            for line in entries(tx, cause=payment.id)
-        ],
+        transfers=[transfer_record(line) for line in entries(tx, cause=payment.id)],
     )
+
+
+def transfer_record(line: Line) -> TransferRecord:
+    """The transfer as booked."""
+    return TransferRecord(line.id, line.debit, line.credit, line.amount, line.entry, iso_z(line.at))
 
 
 def notification_record(tx: Tx, notification: Notification) -> NotificationRecord:
