@@ -1,12 +1,15 @@
 """The sandbox's own doors: who may use the control API, and starting over beside others who write."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gerbang.sandbox.seed import demo_pin_hash, is_seeded, seed, wipe
-from gerbang.settings import load_settings
+from gerbang.app import Gateway
+from gerbang.merchants import get, update
+from gerbang.sandbox.seed import DEMO_CLIENT_ID, demo_pin_hash, is_seeded, seed, wipe
+from gerbang.settings import SANDBOX_SECRET_KEY, load_settings
 from gerbang.storage import Database, Params, Row, Tx, open_database
 from gerbang.wallet import PinHasher
 from support.gateway import NOON, RunningGateway
@@ -90,3 +93,72 @@ def test_an_attempt_recorded_while_everything_is_wiped_does_not_stop_it(postgres
             assert database.read_now(lambda tx: tx.all("select 1 as one from attempt")) == []
         finally:
             database.close()
+
+
+def test_the_bare_address_and_the_shop_without_its_slash_lead_somewhere(sqlite_gateway: RunningGateway) -> None:
+    assert sqlite_gateway.request("GET", "/").headers["location"] == "/demo/"
+    assert sqlite_gateway.request("GET", "/demo").headers["location"].endswith("/demo/")
+    assert sqlite_gateway.request("GET", "/favicon.ico").headers["location"].startswith("/assets/favicon.")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/sandbox/v1/merchants"), ("POST", "/sandbox/v1/verify")])
+def test_a_wrong_method_is_named_as_such(sqlite_gateway: RunningGateway, method: str, path: str) -> None:
+    answer = sqlite_gateway.request(method, path)
+
+    assert answer.status == 405
+    assert answer.json == {"message": f"Request method '{method}' is not supported"}
+
+
+def test_an_unknown_path_answers_as_doku_does(sqlite_gateway: RunningGateway) -> None:
+    answer = sqlite_gateway.request("POST", "/no/such/path")
+
+    assert (answer.status, answer.json) == (404, {"message": "No static resource no/such/path"})
+
+
+def test_playing_an_outcome_answers_with_the_order_as_it_is_afterwards(sqlite_gateway: RunningGateway) -> None:
+    sqlite_gateway.create_order("INV-1")
+
+    played = sqlite_gateway.control(
+        "POST", "/payments/outcome", {"client_id": DEMO_CLIENT_ID, "invoice_number": "INV-1", "outcome": "SUCCESS"}
+    )
+
+    assert (played["state"], played["payments"][0]["state"]) == ("PAID", "SUCCESS")
+    assert played == sqlite_gateway.control("GET", f"/payments?client_id={DEMO_CLIENT_ID}&invoice_number=INV-1") | {
+        "notifications": played["notifications"]  # these go on by themselves
+    }
+
+
+def test_notifications_of_a_merchant_that_does_not_exist_are_not_an_empty_list(sqlite_gateway: RunningGateway) -> None:
+    answer = sqlite_gateway.request("GET", "/sandbox/v1/notifications?client_id=nope")
+
+    assert (answer.status, answer.json["error"]["code"]) == (404, "merchant_not_found")
+
+
+def test_the_demo_merchant_is_notified_at_the_shop_of_this_run(tmp_path: Path) -> None:
+    data = str(tmp_path / "gerbang.db")
+
+    def notified_at(demo_base_url: str | None) -> str | None:
+        gateway = Gateway(load_settings(env={}, given={"data": data}), demo_base_url=demo_base_url, background=False)
+        url = gateway.database.read_now(lambda tx: get(tx, DEMO_CLIENT_ID)).notification_url
+        gateway.close()
+        return url
+
+    assert notified_at(None) is None
+    assert notified_at("http://127.0.0.1:8091") == "http://127.0.0.1:8091/demo/notifications"
+    assert notified_at("http://127.0.0.1:8092") == "http://127.0.0.1:8092/demo/notifications"
+
+    gateway = Gateway(load_settings(env={}, given={"data": data}), background=False)
+    gateway.database.transact_now(lambda tx: update(tx, DEMO_CLIENT_ID, notification_url="http://127.0.0.1:9000/mine"))
+    gateway.close()
+    assert notified_at("http://127.0.0.1:8093") == "http://127.0.0.1:9000/mine"
+
+
+def test_a_wrong_signature_leaves_the_text_to_sign_in_the_log(
+    sqlite_gateway: RunningGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = sqlite_gateway.signed("POST", "/dokuwallet-emoney/v1/payment", b"{}", request_id="R-1", secret_key="SK-wrong")
+
+    assert answer.json["error"]["code"] == "invalid_signature"
+    assert "Request-Id:R-1" in caplog.text
+    assert "Digest:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=" in caplog.text
+    assert SANDBOX_SECRET_KEY not in caplog.text

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
@@ -18,7 +18,7 @@ from gerbang.notifications.delivery import Deliverer
 from gerbang.protocols.nonsnap.notification import prepare
 from gerbang.protocols.nonsnap.service import NonSnap
 from gerbang.protocols.nonsnap.status import check_status_endpoint
-from gerbang.sandbox.seed import demo_pin_hash, is_seeded, seed
+from gerbang.sandbox.seed import demo_pin_hash, is_seeded, point_at_shop, seed
 from gerbang.sandbox.time import read_offset
 from gerbang.settings import SANDBOX_SECRET_KEY, BadSettings, Settings
 from gerbang.storage import Database, StorageBusy, Tx, open_database
@@ -69,7 +69,12 @@ class Gateway:
             self.database.read_now(refuse_sandbox_data)
             return
         self.clock.offset = self.database.read_now(read_offset)
-        if not self.database.read_now(is_seeded):
+        if self.database.read_now(is_seeded):
+            shop = self.demo_notification_url
+            if shop is not None:
+                # The shop of this run may listen on another port than the one that seeded the data.
+                self.database.transact_now(lambda tx: point_at_shop(tx, shop))
+        else:
             pin_hash = demo_pin_hash(self.pin_hasher)
             url = self.demo_notification_url
             self.database.transact_now(lambda tx: seed(tx, pin_hash=pin_hash, notification_url=url, now=self.clock.now()))
@@ -102,6 +107,7 @@ class Gateway:
         routes: list[BaseRoute] = [
             Route("/assets/{path:path}", assets.serve),
             Route("/healthz", _alive),
+            Route("/favicon.ico", lambda _request: RedirectResponse(assets.url("favicon.svg"))),
             *info_pages(wiring),
         ]
         for channel in self.channels.values():
@@ -110,7 +116,7 @@ class Gateway:
         if self.settings.is_sandbox:
             from gerbang.sandbox.api import control_api
 
-            routes += [*control_api(self), Route("/openapi.json", self._describe)]
+            routes += [*control_api(self), Route("/openapi.json", self._describe), Route("/", self._front_door)]
         if self._demo_base_url is not None:
             from gerbang.demo import demo_shop
             from gerbang.sandbox.seed import DEMO_CLIENT_ID
@@ -122,9 +128,15 @@ class Gateway:
                 secret_key=SANDBOX_SECRET_KEY,
             )
             routes.append(Mount("/demo", app=shop))
-        routes.append(Route("/{path:path}", _no_such_path, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]))
         broken = broken_page(wiring)
-        return Starlette(routes=routes, lifespan=self._lifespan, exception_handlers={StorageBusy: broken, Exception: broken})
+        handlers = {404: _no_such_path, 405: _no_such_method, StorageBusy: broken, Exception: broken}
+        return Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
+
+    async def _front_door(self, _request: Request) -> Response:
+        """Whoever opens the sandbox's bare address in a browser."""
+        if self._demo_base_url is not None:
+            return RedirectResponse("/demo/")
+        return JSONResponse({"name": "Gerbang", "mode": "sandbox", "openapi": "/openapi.json", "control_api": "/sandbox/v1"})
 
     async def _describe(self, _request: Request) -> Response:
         from gerbang.openapi import openapi_document
@@ -170,6 +182,10 @@ async def _alive(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-async def _no_such_path(request: Request) -> Response:
+async def _no_such_method(request: Request, _refused: Exception) -> Response:
+    return JSONResponse({"message": f"Request method '{request.method}' is not supported"}, status_code=405)
+
+
+async def _no_such_path(request: Request, _missing: Exception) -> Response:
     # The start of the text was observed at DOKU.
     return JSONResponse({"message": f"No static resource {request.url.path.lstrip('/')}"}, status_code=404)

@@ -3,7 +3,7 @@
 from gerbang.payments.model import Order, OrderState, Payment, PaymentState
 from gerbang.payments.moves import advance, finish, note
 from gerbang.payments.opening import open_order
-from gerbang.payments.queries import Event, events, find_order, find_payment, get_payment, list_orders, payments_of
+from gerbang.payments.queries import Event, events, find_order, find_payment, get_payment, list_orders, order_by_id, payments_of
 from gerbang.payments.states import Move
 from gerbang.payments.verification import verify_payments
 
@@ -23,6 +23,7 @@ __all__ = [
     "list_orders",
     "note",
     "open_order",
+    "order_by_id",
     "payments_of",
     "verify_payments",
 ]

@@ -25,7 +25,7 @@ from gerbang.merchants import create, get
 from gerbang.merchants.gateway_key import gateway_public_key
 from gerbang.money import Rupiah
 from gerbang.notifications.outbox import get_notification, list_notifications, resend
-from gerbang.payments import find_order, payments_of, verify_payments
+from gerbang.payments import find_order, order_by_id, payments_of, verify_payments
 from gerbang.protocols.nonsnap.notification import notify
 from gerbang.records import (
     AccountRecord,
@@ -275,7 +275,7 @@ class _ControlApi:
             now = self._clock.now()
             ended = channel.play(tx, merchant, order, payment, wanted.outcome, wanted.code, now)
             notify(tx, channel, merchant, order, ended, settings=gateway.settings, now=now)
-            return order_record(tx, order)
+            return order_record(tx, order_by_id(tx, order.id))
 
         return await self._database.transact(play)
 
@@ -296,6 +296,7 @@ class _ControlApi:
         client_id, invoice = _query(request, "client_id"), request.query_params.get("invoice_number")
 
         def show(tx: Tx) -> Notifications:
+            get(tx, client_id)  # a typing mistake must not look like "nothing was sent"
             order_id = None
             if invoice:
                 order = find_order(tx, client_id, invoice)

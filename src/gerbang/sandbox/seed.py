@@ -4,7 +4,7 @@ from datetime import datetime
 
 from gerbang.ids import new_id
 from gerbang.ledger import Transfer, account, post
-from gerbang.merchants import create, find
+from gerbang.merchants import create, find, update
 from gerbang.money import Rupiah
 from gerbang.settings import SANDBOX_SECRET_KEY
 from gerbang.storage import ConstraintBroken, Retry, Tx
@@ -68,6 +68,15 @@ def seed(tx: Tx, *, pin_hash: str, notification_url: str | None, now: datetime) 
                 entry="topup",
             )
             post(tx, [opening], cause=new_id("top"), now=now)
+
+
+def point_at_shop(tx: Tx, notification_url: str) -> None:
+    """Let the demo merchant be notified at this run's shop, unless somebody gave it an address of their own."""
+    merchant = find(tx, DEMO_CLIENT_ID)
+    if merchant is None or merchant.notification_url == notification_url:
+        return
+    if merchant.notification_url is None or merchant.notification_url.endswith("/demo/notifications"):
+        update(tx, DEMO_CLIENT_ID, notification_url=notification_url)
 
 
 def demo_pin_hash(hasher: PinHasher) -> str:

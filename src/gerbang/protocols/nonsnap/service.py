@@ -104,6 +104,12 @@ class NonSnap:
             and is_genuine(sent, fresh, targets=targets, body=body, digestless=endpoint.digestless_signature)
         ):
             return fresh
+        if self._settings.is_sandbox:
+            # The most wanted line of all: what a developer compares with what they signed. It holds no secret.
+            wanted = string_to_sign(
+                client_id=sent.client_id, request_id=sent.request_id, timestamp=sent.timestamp, target=targets[0], body=body
+            )
+            log.warning("wrong Signature from %s; the text to sign was %r (see: gerbang sign --help)", sent.client_id, wanted)
         raise Rejected(errors.INVALID_SIGNATURE)
 
     async def _run(self, endpoint: Endpoint, request: HttpRequest, merchant: Merchant, path_value: str) -> _Outcome:
