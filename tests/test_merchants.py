@@ -148,8 +148,18 @@ def test_the_directory_remembers_and_fresh_asks_again(database: Database) -> Non
 
 
 def test_the_gateway_keeps_one_key_pair_and_tells_its_public_half(database: Database) -> None:
-    first = gateway_public_key_now(database)
+    first = gateway_public_key_now(database, Settings())
 
-    assert asyncio.run(gateway_public_key(database)) == first
+    assert asyncio.run(gateway_public_key(database, Settings())) == first
     assert load_pem_public_key(first.encode()).key_size == 2_048  # type: ignore[union-attr]
     assert "PRIVATE" not in first
+
+
+def test_the_gateway_key_is_of_no_use_without_the_installations_key(database: Database) -> None:
+    gateway_public_key_now(database, Settings())
+
+    stored = database.read_now(lambda tx: tx.one("select value from instance where name = 'gateway_private_key'"))
+    assert stored is not None
+    assert "ENCRYPTED" in stored["value"]
+    with pytest.raises(ValueError, match=r"(?i)decrypt|password"):
+        gateway_public_key_now(database, Settings(encryption_key="another key of thirty-two letters"))

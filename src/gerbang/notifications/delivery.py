@@ -238,7 +238,7 @@ class Deliverer:
             error = f"no answer within {self._settings.notification_timeout_s:g} s"
         except aiohttp.ClientConnectorError as failure:
             # aiohttp's own text speaks of ssl whatever the scheme, and hides the reason at its end.
-            error = f"Cannot connect: {failure.os_error}"
+            error = f"Cannot connect to {failure.host}:{failure.port}: {failure.os_error}"
         except (aiohttp.ClientError, OSError, ValueError) as failure:
             error = f"{type(failure).__name__}: {failure}"
         except Exception as failure:
