@@ -18,8 +18,8 @@ from sqlalchemy import inspect
 
 from gerbang.ledger import verify
 from gerbang.storage import StorageTooNew, migrating, open_database
+from gerbang.storage.head import HEAD
 from gerbang.storage.migrating import engine_for, snapshot, upgrade
-from gerbang.storage.opening import HEAD
 from gerbang.storage.tables import metadata
 
 NEXT = '''

@@ -5,10 +5,10 @@ Plain JSON over HTTP without signatures: the sandbox listens on loopback. Errors
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -17,13 +17,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gerbang.clock import iso_z, real_now
+from gerbang.channel import Channel
+from gerbang.clock import Clock, iso_z, real_now
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
 from gerbang.ledger import Problem, Transfer, account, balance_of, post, verify
-from gerbang.merchants import create, get
+from gerbang.merchants import MerchantDirectory, create, get
 from gerbang.merchants.gateway_key import gateway_public_key
 from gerbang.money import Rupiah
+from gerbang.notifications.delivery import Deliverer
 from gerbang.notifications.outbox import get_notification, list_notifications, resend
 from gerbang.payments import find_order, order_by_id, payments_of, verify_payments
 from gerbang.protocols.nonsnap.notification import notify
@@ -37,11 +39,9 @@ from gerbang.records import (
 )
 from gerbang.sandbox.seed import demo_pin_hash, seed, wipe
 from gerbang.sandbox.time import move
-from gerbang.storage import StorageBusy, Tx
-from gerbang.wallet import Level, create_account, get_account, top_up
-
-if TYPE_CHECKING:
-    from gerbang.app import Gateway
+from gerbang.settings import Settings
+from gerbang.storage import Database, StorageBusy, Tx
+from gerbang.wallet import Level, PinHasher, WalletLimits, create_account, get_account, top_up
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +136,30 @@ class Done(msgspec.Struct):
     ok: bool = True
 
 
+class Background(Protocol):
+    """The background work, as far as a call here waits for it."""
+
+    async def settle(self, timeout_s: float, *, patience_s: float) -> bool: ...
+
+
+class Controlled(Protocol):
+    """What of a running gateway the control API moves."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    channels: Mapping[str, Channel]
+    pin_hasher: PinHasher
+    limits: WalletLimits
+    directory: MerchantDirectory
+    deliverer: Deliverer
+
+    @property
+    def worker(self) -> Background: ...
+    @property
+    def demo_notification_url(self) -> str | None: ...
+
+
 class BadRequest(Exception):
     """The request is not understood; the text says why."""
 
@@ -164,7 +188,7 @@ class ControlEndpoint:
     query: tuple[str, ...] = ()
 
 
-def control_api(gateway: "Gateway") -> list[BaseRoute]:
+def control_api(gateway: Controlled) -> list[BaseRoute]:
     """The routes under /sandbox/v1."""
     api = _ControlApi(gateway)
 
@@ -223,7 +247,7 @@ def _query(request: Request, name: str) -> str:
 
 
 class _ControlApi:
-    def __init__(self, gateway: "Gateway") -> None:
+    def __init__(self, gateway: Controlled) -> None:
         self._gateway = gateway
         self._database = gateway.database
         self._clock = gateway.clock

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateIndex, CreateTable, SetTableComment
 
-from gerbang.storage.opening import HEAD
+from gerbang.storage.head import HEAD
 from gerbang.storage.tables import metadata
 
 _HERE = Path(__file__).parent
@@ -78,7 +78,7 @@ def upgrade(address: str, revision: str = "head") -> None:
 def draft(message: str) -> Path:
     """Write the migration that takes the newest revision to what tables.py says now: read it before you trust it.
 
-    HEAD in opening.py wants the new number, and the schema snapshots want to be made again; tests notice both.
+    HEAD in head.py wants the new number, and the schema snapshots want to be made again; tests notice both.
     """
     config = _config()
     number = f"{len(revisions()) + 1:04d}"

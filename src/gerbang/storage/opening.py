@@ -3,9 +3,7 @@
 from importlib import resources
 
 from gerbang.storage.database import Database
-
-# The newest Alembic revision; a test holds it against the migrations.
-HEAD = "0001"
+from gerbang.storage.head import HEAD
 
 
 class StorageTooNew(Exception):
