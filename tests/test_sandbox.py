@@ -1,6 +1,8 @@
 """The sandbox's own doors: who may use the control API, and starting over beside others who write."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +164,25 @@ def test_a_wrong_signature_leaves_the_text_to_sign_in_the_log(
     assert "Request-Id:R-1" in caplog.text
     assert "Digest:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=" in caplog.text
     assert SANDBOX_SECRET_KEY not in caplog.text
+
+
+def test_the_server_goes_on_answering_while_a_sandbox_is_emptied(
+    sqlite_gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, answered = threading.Event(), threading.Event()
+    outcome: list[bool] = []
+
+    def slow_wipe(tx: Tx) -> None:
+        entered.set()
+        outcome.append(answered.wait(10))
+        wipe(tx)
+
+    monkeypatch.setattr("gerbang.sandbox.api.wipe", slow_wipe)
+    with ThreadPoolExecutor(1) as pool:
+        reset = pool.submit(sqlite_gateway.control, "POST", "/reset")
+        assert entered.wait(10)
+        assert sqlite_gateway.request("GET", "/healthz").status == 200
+        answered.set()
+
+        assert reset.result(20) == {"ok": True}
+    assert outcome == [True]
