@@ -3,6 +3,7 @@
 import json
 import threading
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import product
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from gerbang.errors import Reason, Refused
-from gerbang.ledger import Transfer, account, balance_of, entries, post
+from gerbang.ledger import Transfer, account, balance_of, entries, post, statement
 from gerbang.money import Rupiah
 from gerbang.payments import (
     Move,
@@ -19,16 +20,25 @@ from gerbang.payments import (
     OrderState,
     Payment,
     PaymentState,
+    Refund,
+    RefundType,
     advance,
+    authorise,
+    complete_refund,
     events,
+    fail_refund,
     find_order,
     find_payment,
     finish,
     get_payment,
+    let_go,
     list_orders,
     note,
     open_order,
+    open_refund,
     payments_of,
+    refunds_of,
+    take,
     verify_payments,
 )
 from gerbang.payments.queries import overdue
@@ -39,9 +49,8 @@ from support.gateway import NOON
 HOUR = timedelta(hours=1)
 SITI = account("wallet", "siti")
 SHOP = account("merchant", "BRN-1", "payable")
-
-# How each state is reached.
-INTO = {state: move for (_, move), state in NEXT.items()}
+HELD = account("merchant", "BRN-1", "authorised")
+BANK = account("acquirer", "BCA")
 
 
 def an_order(tx: Tx, invoice_number: str = "INV-1", amount: int = 60_000, **other: Any) -> tuple[Order, Payment]:
@@ -57,14 +66,61 @@ def an_order(tx: Tx, invoice_number: str = "INV-1", amount: int = 60_000, **othe
 
 
 def a_payment(tx: Tx, state: PaymentState = PaymentState.PENDING, amount: int = 60_000) -> Payment:
-    """A payment that got to this state honestly."""
+    """A payment that got to this state honestly, with its money."""
     _, payment = an_order(tx, amount=amount)
-    if state is PaymentState.SUCCESS:
-        post(tx, [Transfer("cash:x", SITI, Rupiah(amount), "topup")], cause=f"top_{payment.id}", now=NOON)
-        return finish(
-            tx, payment, transfers=[Transfer(SITI, SHOP, Rupiah(amount))], payer="siti", approval_code="123456", now=NOON
-        )
-    return payment if state is PaymentState.PENDING else advance(tx, payment, INTO[state], now=NOON)
+    match state:
+        case PaymentState.PENDING:
+            return payment
+        case PaymentState.FAILED:
+            return advance(tx, payment, Move.DECLINED, now=NOON)
+        case PaymentState.CANCELLED:
+            return advance(tx, payment, Move.CANCELLED, now=NOON)
+        case PaymentState.EXPIRED:
+            return advance(tx, payment, Move.TIMED_OUT, now=NOON)
+        case PaymentState.REPLACED:
+            an_order(tx, amount=amount, retriable=True)
+            return get_payment(tx, payment.id)[1]
+        case PaymentState.SUCCESS:
+            return pay(tx, payment)
+        case PaymentState.AUTHORISED:
+            return reserve(tx, payment)
+        case PaymentState.RELEASED:
+            return let_go(tx, reserve(tx, payment), Move.RELEASED, now=NOON)
+        case PaymentState.VOIDED:
+            return give_back(tx, pay(tx, payment), amount, RefundType.VOID)
+        case PaymentState.PARTIALLY_REFUNDED:
+            return give_back(tx, pay(tx, payment), 1, RefundType.PARTIAL_REFUND)
+        case PaymentState.REFUNDED:
+            return give_back(tx, pay(tx, payment), amount, RefundType.FULL_REFUND)
+
+
+def pay(tx: Tx, payment: Payment) -> Payment:
+    """Paid from a wallet that was filled for it."""
+    post(tx, [Transfer("cash:x", SITI, payment.amount, "topup")], cause=f"top_{payment.id}", now=NOON)
+    transfers = [Transfer(SITI, SHOP, payment.amount)]
+    return finish(tx, payment, transfers=transfers, payer="siti", approval_code="123456", now=NOON)
+
+
+def reserve(tx: Tx, payment: Payment) -> Payment:
+    """Authorised on a card, the whole amount, for a week."""
+    until = NOON + timedelta(days=7)
+    return authorise(tx, payment, amount=payment.amount, payer="4811", approval_code="123456", capture_before=until, now=NOON)
+
+
+def charge(tx: Tx, payment: Payment, amount: int = 60_000) -> Payment:
+    """Taken from a card, for a fee of 2,90 %; what was reserved is captured."""
+    fee = Rupiah(amount * 29 // 1_000)
+    return take(tx, payment, source=BANK, amount=Rupiah(amount), fee=fee, settles_at=NOON + HOUR, now=NOON)
+
+
+def begin_refund(tx: Tx, payment: Payment, amount: int, type: RefundType = RefundType.PARTIAL_REFUND) -> Refund:
+    return open_refund(tx, payment, amount=Rupiah(amount), type=type, request_id="req-r", now=NOON)
+
+
+def give_back(tx: Tx, payment: Payment, amount: int, type: RefundType = RefundType.PARTIAL_REFUND) -> Payment:
+    """Money that went back; the payment as it is then."""
+    refund = begin_refund(tx, payment, amount, type)
+    return complete_refund(tx, refund, approval_code="654321", message=None, now=NOON)[1]
 
 
 def state_of(database: Database, payment: Payment) -> tuple[OrderState, PaymentState]:
@@ -192,9 +248,78 @@ def test_a_move_along_the_table_takes_the_order_with_it_and_leaves_an_event(data
     assert (last.event, last.state, last.facts, last.at) == (move.value, stored.state.value, {"failure": "BECAUSE"}, later)
 
 
-def test_every_state_says_whether_it_is_final_and_nothing_leaves_a_final_one() -> None:
-    assert {state for state in PaymentState if state.is_final} == set(ORDER_AFTER)
-    assert not [state for state, _ in NEXT if state.is_final]
+def test_a_buyer_has_a_part_in_a_pending_payment_only() -> None:
+    assert {state for state in PaymentState if not state.is_final} == {PaymentState.PENDING}
+    buyers = {Move.PAID, Move.AUTHORISED, Move.DECLINED, Move.CANCELLED, Move.TIMED_OUT, Move.REPLACED}
+    assert {move for state, move in NEXT if not state.is_final} == buyers
+    assert not buyers & {move for state, move in NEXT if state.is_final}
+
+
+def test_nothing_leaves_a_payment_that_is_over() -> None:
+    over = set(PaymentState) - {state for state, _ in NEXT}
+
+    assert {state.value for state in over} == {
+        "FAILED",
+        "CANCELLED",
+        "EXPIRED",
+        "REPLACED",
+        "RELEASED",
+        "VOIDED",
+        "REFUNDED",
+    }
+
+
+def test_every_state_is_reached_by_some_move_and_has_a_word_for_its_order_except_the_replaced() -> None:
+    assert {PaymentState.PENDING, *NEXT.values()} == set(PaymentState)
+    assert set(ORDER_AFTER) == set(PaymentState) - {PaymentState.REPLACED}
+    assert len(set(ORDER_AFTER.values())) == len(ORDER_AFTER)
+    assert set(ORDER_AFTER.values()) == set(OrderState)
+
+
+@pytest.mark.parametrize("state", [state for state in PaymentState if state is not PaymentState.REPLACED])
+def test_an_order_stands_where_its_newest_payment_does(database: Database, state: PaymentState) -> None:
+    payment = database.transact_now(lambda tx: a_payment(tx, state))
+
+    assert payment.state is state
+    assert state_of(database, payment) == (ORDER_AFTER[state], state)
+
+
+@pytest.mark.parametrize("state", [PaymentState.SUCCESS, PaymentState.AUTHORISED, PaymentState.CANCELLED])
+def test_an_order_opened_again_follows_the_new_payment_and_no_longer_the_old(database: Database, state: PaymentState) -> None:
+    old = database.transact_now(lambda tx: a_payment(tx, PaymentState.REPLACED))
+    order, _ = database.read_now(lambda tx: get_payment(tx, old.id))
+    assert order.state is OrderState.OPEN
+    newest = database.read_now(lambda tx: payments_of(tx, order.id))[-1]
+    into = {
+        PaymentState.SUCCESS: pay,
+        PaymentState.AUTHORISED: reserve,
+        PaymentState.CANCELLED: lambda tx, payment: advance(tx, payment, Move.CANCELLED, now=NOON),
+    }[state]
+
+    database.transact_now(lambda tx: into(tx, newest))
+
+    assert state_of(database, newest) == (ORDER_AFTER[state], state)
+    assert state_of(database, old) == (ORDER_AFTER[state], PaymentState.REPLACED)
+
+
+@pytest.mark.parametrize(
+    ("state", "paid"),
+    {state: state in ("SUCCESS", "VOIDED", "PARTIALLY_REFUNDED", "REFUNDED") for state in PaymentState}.items(),
+)
+def test_a_state_says_whether_the_merchant_has_or_had_its_money(database: Database, state: PaymentState, paid: bool) -> None:
+    payment = database.transact_now(lambda tx: a_payment(tx, state))
+    booked = database.read_now(lambda tx: [line for line in entries(tx, cause=payment.id) if line.credit == SHOP])
+
+    assert state.is_paid is paid
+    assert bool(booked) is paid
+
+
+def test_money_is_settled_from_the_moment_it_settles_at(database: Database) -> None:
+    payment = database.transact_now(lambda tx: charge(tx, a_payment(tx)))
+
+    assert not payment.is_settled(NOON + HOUR - timedelta(milliseconds=1))
+    assert payment.is_settled(NOON + HOUR)
+    assert not database.transact_now(lambda tx: an_order(tx, "INV-2"))[1].is_settled(NOON + HOUR)
 
 
 def test_finishing_moves_state_and_money_together(database: Database) -> None:
@@ -221,6 +346,83 @@ def test_finishing_without_enough_money_moves_neither_state_nor_money(database: 
     assert state_of(database, payment) == (OrderState.OPEN, PaymentState.PENDING)
     assert database.read_now(lambda tx: balance_of(tx, SITI)) == 59_999
     assert len(database.read_now(lambda tx: events(tx, payment.id))) == 1
+
+
+def test_an_authorisation_is_reserved_and_not_yet_the_merchants(database: Database) -> None:
+    held = database.transact_now(lambda tx: a_payment(tx, PaymentState.AUTHORISED))
+
+    _, stored = database.read_now(lambda tx: get_payment(tx, held.id))
+    assert stored == held
+    assert (held.charged, held.capture_before, held.finished_at) == (60_000, NOON + timedelta(days=7), NOON)
+    assert (held.payer, held.approval_code) == ("4811", "123456")
+    assert database.read_now(lambda tx: (balance_of(tx, HELD), balance_of(tx, SHOP))) == (60_000, 0)
+
+
+@pytest.mark.parametrize(("captured", "fee"), [(60_000, 1_740), (59_999, 1_739), (1, 0)])
+def test_a_capture_takes_its_amount_less_the_fee_and_lets_the_rest_go(database: Database, captured: int, fee: int) -> None:
+    held = database.transact_now(lambda tx: a_payment(tx, PaymentState.AUTHORISED))
+
+    paid = database.transact_now(lambda tx: charge(tx, held, captured))
+
+    assert state_of(database, held) == (OrderState.PAID, PaymentState.SUCCESS)
+    assert (paid.charged, paid.settles_at, paid.payer) == (captured, NOON + HOUR, "4811")
+    assert database.read_now(lambda tx: (balance_of(tx, HELD), balance_of(tx, SHOP))) == (0, captured - fee)
+    booked = database.read_now(lambda tx: {line.entry: line.amount for line in entries(tx, cause=held.id)})
+    assert booked == {"hold": 60_000, "release": 60_000, "gross": captured} | ({"fee": fee} if fee else {})
+    assert [event.event for event in database.read_now(lambda tx: events(tx, held.id))] == ["CREATED", "AUTHORISED", "CAPTURED"]
+
+
+def test_more_than_was_reserved_is_not_captured(database: Database) -> None:
+    held = database.transact_now(lambda tx: a_payment(tx, PaymentState.AUTHORISED))
+
+    with pytest.raises(Refused) as refused:
+        database.transact_now(lambda tx: charge(tx, held, 60_001))
+
+    assert refused.value.reason is Reason.CAPTURE_TOO_LARGE
+    assert state_of(database, held) == (OrderState.AUTHORISED, PaymentState.AUTHORISED)
+    assert database.read_now(lambda tx: (balance_of(tx, HELD), balance_of(tx, SHOP))) == (60_000, 0)
+
+
+def test_money_taken_without_an_authorisation_is_the_merchants_less_the_fee(database: Database) -> None:
+    paid = database.transact_now(lambda tx: charge(tx, a_payment(tx), 50_000))
+
+    assert (paid.state, paid.charged, paid.amount) == (PaymentState.SUCCESS, 50_000, 60_000)
+    assert database.read_now(lambda tx: (balance_of(tx, HELD), balance_of(tx, SHOP))) == (0, 50_000 - 1_450)
+    assert database.read_now(statement)[BANK] == (50_000, 0)
+
+
+def test_a_released_authorisation_leaves_nothing_to_anybody(database: Database) -> None:
+    gone = database.transact_now(lambda tx: a_payment(tx, PaymentState.RELEASED))
+
+    assert state_of(database, gone) == (OrderState.RELEASED, PaymentState.RELEASED)
+    assert database.read_now(lambda tx: (balance_of(tx, HELD), balance_of(tx, SHOP))) == (0, 0)
+    with pytest.raises(Refused) as refused:
+        database.transact_now(lambda tx: charge(tx, gone))
+    assert refused.value.reason is Reason.PAYMENT_MOVED_ON
+
+
+@pytest.mark.parametrize("round_number", range(3))
+def test_of_capturing_and_releasing_at_once_exactly_one_wins(database: Database, round_number: int) -> None:
+    held = database.transact_now(lambda tx: a_payment(tx, PaymentState.AUTHORISED))
+    ready = threading.Barrier(12)
+
+    def try_to_move(n: int) -> str:
+        ready.wait(10)
+        try:
+            if (n + round_number) % 2:
+                return database.transact_now(lambda tx: charge(tx, held, 40_000)).state.value
+            return database.transact_now(lambda tx: let_go(tx, held, Move.RELEASED, now=NOON)).state.value
+        except Refused as refused:
+            return refused.reason.name
+
+    with ThreadPoolExecutor(12) as threads:
+        outcomes = Counter(threads.map(try_to_move, range(12)))
+
+    assert outcomes.pop("PAYMENT_MOVED_ON") == 11
+    ((winner, once),) = outcomes.items()
+    assert (once, state_of(database, held)[1].value) == (1, winner)
+    assert database.read_now(lambda tx: balance_of(tx, HELD)) == 0
+    assert database.read_now(lambda tx: balance_of(tx, SHOP)) == (40_000 - 1_160 if winner == "SUCCESS" else 0)
 
 
 def test_a_caller_that_fails_after_finishing_takes_everything_back(database: Database) -> None:
@@ -278,7 +480,38 @@ def test_the_schema_refuses_orders_and_payments_of_nothing(database: Database) -
 
 # -- verification: each is done behind the program's back
 
-FORGERIES = {
+
+def a_capture(tx: Tx) -> Payment:
+    return charge(tx, a_payment(tx, PaymentState.AUTHORISED), 50_000)
+
+
+def a_void_of_an_authorisation(tx: Tx) -> Payment:
+    return give_back(tx, a_payment(tx, PaymentState.AUTHORISED), 60_000, RefundType.VOID)
+
+
+def an_open_refund(tx: Tx) -> Payment:
+    payment = charge(tx, a_payment(tx))
+    begin_refund(tx, payment, 20_000)
+    return payment
+
+
+def a_part_given_back(tx: Tx) -> Payment:
+    return give_back(tx, charge(tx, a_payment(tx)), 20_000)
+
+
+def a_failed_refund(tx: Tx) -> Payment:
+    payment = charge(tx, a_payment(tx))
+    fail_refund(tx, begin_refund(tx, payment, 20_000), message="DECLINED", now=NOON)
+    return payment
+
+
+def told(state: PaymentState) -> str:
+    """A lie told everywhere: by the payment, its order and its history."""
+    everywhere = f"update payment set state = '{state}'; update event set state = '{state}'"
+    return f"{everywhere}; update orders set state = '{ORDER_AFTER[state]}'"
+
+
+FORGERIES: dict[str, tuple[PaymentState | Callable[[Tx], Payment], str, str]] = {
     "a paid payment whose state was taken back": (PaymentState.SUCCESS, "update payment set state = 'PENDING'", "payment"),
     "a paid payment without its entry": (PaymentState.SUCCESS, "delete from transfer where entry = 'gross'", "payment"),
     "a paid payment whose entry says less": (
@@ -313,20 +546,146 @@ FORGERIES = {
     "an order cancelled by hand": (PaymentState.PENDING, "update orders set state = 'CANCELLED'", "order"),
     "an order without payments": (PaymentState.PENDING, "delete from payment", "order"),
     "a deleted payment whose money stayed": (PaymentState.SUCCESS, "delete from payment", "transfer"),
+    "a pending payment that says more than its order": (PaymentState.PENDING, "update payment set amount = 60001", "payment"),
+    "a pending payment that was charged": (PaymentState.PENDING, "update payment set charged = 60000", "payment"),
+    "a paid payment charged nothing": (PaymentState.SUCCESS, "update payment set charged = null", "payment"),
+    "a payment charged more than it asked for": (a_capture, "update payment set charged = 60001", "payment"),
+    "a payment that never settles": (PaymentState.SUCCESS, "update payment set settles_at = null", "payment"),
+    "an order that follows its replaced payment": (
+        PaymentState.REPLACED,
+        "update orders set state = 'FAILED'",
+        "order",
+    ),
+    # Holds.
+    "an authorisation without a hold": (PaymentState.AUTHORISED, "delete from transfer where entry = 'hold'", "payment"),
+    "an authorisation that reserved less": (
+        PaymentState.AUTHORISED,
+        "update transfer set amount = 1 where entry = 'hold'",
+        "payment",
+    ),
+    "an authorisation that says less": (PaymentState.AUTHORISED, "update payment set charged = 1", "payment"),
+    "an authorisation without end": (PaymentState.AUTHORISED, "update payment set capture_before = null", "payment"),
+    "an authorisation whose hold was let go": (PaymentState.RELEASED, told(PaymentState.AUTHORISED), "payment"),
+    "a payment authorised by hand": (PaymentState.SUCCESS, told(PaymentState.AUTHORISED), "payment"),
+    "a released payment whose hold stayed": (PaymentState.AUTHORISED, told(PaymentState.RELEASED), "payment"),
+    "a released payment that says less": (PaymentState.RELEASED, "update payment set charged = 1", "payment"),
+    "a captured payment told to be released": (
+        a_capture,
+        told(PaymentState.RELEASED) + "; update payment set charged = 60000",
+        "payment",
+    ),
+    "a capture whose hold stayed": (a_capture, "delete from transfer where entry = 'release'", "payment"),
+    "a capture that let go of less": (a_capture, "update transfer set amount = 1 where entry = 'release'", "payment"),
+    "an authorisation voided without a hold": (a_void_of_an_authorisation, "delete from transfer", "payment"),
+    "an authorisation voided over less": (
+        a_void_of_an_authorisation,
+        "update transfer set amount = 1",
+        "payment",
+    ),
+    "an account that holds more than is reserved": (
+        PaymentState.AUTHORISED,
+        "update balance set amount = 60001 where account like '%:authorised'",
+        "authorised",
+    ),
+    # Refunds.
+    "a payment that says more went back than did": (PaymentState.SUCCESS, "update payment set refunded = 1", "payment"),
+    "an unpaid payment of which something went back": (PaymentState.FAILED, "update payment set refunded = 1", "payment"),
+    "a payment that forgot what is on its way back": (an_open_refund, "update payment set refunded = 0", "payment"),
+    "more on its way back than was charged": (
+        an_open_refund,
+        "update payment set charged = 19999; update transfer set amount = 19999 where cause like 'pay_%' and entry = 'gross'",
+        "payment",
+    ),
+    "a refund that was deleted": (a_part_given_back, "delete from refund", "payment"),
+    "a failed refund that was deleted": (a_failed_refund, "delete from refund", "refund transfer"),
+    "a refund that says less": (a_part_given_back, "update refund set amount = 1", "refund"),
+    "a refund of another merchant": (a_part_given_back, "update refund set merchant_id = 'BRN-2'", "refund"),
+    "a refund that is over and never finished": (a_part_given_back, "update refund set finished_at = null", "refund"),
+    "an open refund that has finished": (an_open_refund, "update refund set finished_at = 0", "refund"),
+    "an open refund that reserved nothing": (an_open_refund, "delete from transfer where entry = 'reserve'", "refund"),
+    "an open refund that reserved less": (an_open_refund, "update transfer set amount = 1 where entry = 'reserve'", "refund"),
+    "a refund done by hand": (an_open_refund, "update refund set state = 'SUCCESS', finished_at = 0", "refund"),
+    "a refund whose money stayed here": (
+        a_part_given_back,
+        "delete from transfer where entry = 'gross' and cause like 'rfd_%'",
+        "refund",
+    ),
+    "a refund that gave back less": (
+        a_part_given_back,
+        "update transfer set amount = 1 where entry = 'gross' and cause like 'rfd_%'",
+        "refund",
+    ),
+    "a refund that is done and told to have failed": (a_part_given_back, "update refund set state = 'FAILED'", "refund"),
+    "a refund that failed and is told to be open": (
+        a_failed_refund,
+        "update refund set state = 'PENDING', finished_at = null",
+        "refund",
+    ),
+    "a failed refund whose reserve stayed": (a_failed_refund, "delete from transfer where entry = 'unreserve'", "refund"),
+    "a failed refund that freed less": (a_failed_refund, "update transfer set amount = 1 where entry = 'unreserve'", "refund"),
+    "a void that reserved money nobody had": (
+        a_void_of_an_authorisation,
+        "update transfer set entry = 'reserve', cause = (select id from refund) where entry = 'release'",
+        "refund",
+    ),
+    "a payment refunded by hand": (PaymentState.SUCCESS, told(PaymentState.REFUNDED), "payment"),
+    "a payment voided by hand": (PaymentState.SUCCESS, told(PaymentState.VOIDED), "payment"),
+    "a refunded payment told to be whole": (PaymentState.REFUNDED, told(PaymentState.SUCCESS), "payment"),
+    "a refunded payment told to be refunded in part": (
+        PaymentState.REFUNDED,
+        told(PaymentState.PARTIALLY_REFUNDED),
+        "payment",
+    ),
+    "a payment refunded in part by hand": (PaymentState.SUCCESS, told(PaymentState.PARTIALLY_REFUNDED), "payment"),
+    "a voided payment that took less": (
+        PaymentState.VOIDED,
+        "update transfer set amount = 1 where entry = 'gross' and cause like 'pay_%'",
+        "payment",
+    ),
+    "a fee kept although its part went back": (
+        a_part_given_back,
+        "delete from transfer where entry = 'fee' and cause like 'rfd_%'",
+        "payment",
+    ),
+    "a fee given back although nothing went back": (a_failed_refund, "delete from transfer where entry = 'unfee'", "payment"),
+    "a fee given back by less than its part": (
+        a_part_given_back,
+        "update transfer set amount = amount - 1 where entry = 'fee' and cause like 'rfd_%'",
+        "payment",
+    ),
+    "an account with more on its way back than there is": (
+        an_open_refund,
+        "update balance set amount = 20001 where account like '%:refunding'",
+        "refunding",
+    ),
 }
 
 
-@pytest.mark.parametrize(("state", "forgery", "named"), FORGERIES.values(), ids=FORGERIES)
-def test_verification_finds_and_names(data_address: str, state: PaymentState, forgery: str, named: str) -> None:
+@pytest.mark.parametrize(("made", "forgery", "named"), FORGERIES.values(), ids=FORGERIES)
+def test_verification_finds_and_names(
+    data_address: str, made: PaymentState | Callable[[Tx], Payment], forgery: str, named: str
+) -> None:
     database = open_database(data_address, connections=4)
-    payment = database.transact_now(lambda tx: a_payment(tx, state))
+    payment = database.transact_now(lambda tx: made(tx) if callable(made) else a_payment(tx, made))
     assert database.read_now(verify_payments) == []
-    transfers = database.read_now(lambda tx: [line.id for line in entries(tx, cause=payment.id)])
-    ids = {"payment": payment.id, "order": payment.order_id, "transfer": transfers[0] if transfers else ""}
+    refund = next((one.id for one in database.read_now(lambda tx: refunds_of(tx, payment.id))), "")
+    transfers, refund_transfers = [
+        [line.id for line in database.read_now(lambda tx, cause=cause: entries(tx, cause=cause))]  # type: ignore[misc]
+        for cause in (payment.id, refund)
+    ]
+    ids = {
+        "payment": payment.id,
+        "order": payment.order_id,
+        "transfer": next(iter(transfers), ""),
+        "refund": refund,
+        "refund transfer": next(iter(refund_transfers), ""),
+        "authorised": HELD,
+        "refunding": account("merchant", "BRN-1", "refunding"),
+    }
 
     def forge(tx: Tx) -> None:
-        for statement in forgery.split(";"):
-            assert tx.execute(statement) >= 1
+        for lie in forgery.split(";"):
+            assert tx.execute(lie) >= 1
 
     database.transact_now(forge)
 

@@ -16,11 +16,15 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
-from gerbang.ledger import verify
-from gerbang.storage import StorageTooNew, migrating, open_database
+from gerbang.clock import to_ms
+from gerbang.ledger import Transfer, account, post, statement, verify
+from gerbang.money import Rupiah
+from gerbang.payments import PaymentState, RefundType, complete_refund, get_payment, open_refund, verify_payments
+from gerbang.storage import StorageTooNew, Tx, migrating, open_database
 from gerbang.storage.head import HEAD
 from gerbang.storage.migrating import engine_for, snapshot, upgrade
 from gerbang.storage.tables import metadata
+from support.gateway import NOON
 
 NEXT = '''
 """A table of the next version."""
@@ -163,6 +167,65 @@ def test_a_database_of_an_older_version_is_migrated_and_keeps_its_rows(data_addr
         assert (row["name"], row["rate_bp"]) == ("Toko", 290)
         assert database.read_now(lambda tx: tx.has_table("next_thing"))
         assert database.read_now(verify) == []
+
+
+def test_what_was_paid_before_there_were_refunds_can_be_given_back(empty_address: str) -> None:
+    """Migration 0002: a payment says what was charged, and the money of all older ones is settled."""
+    upgrade(empty_address, "0001")
+    ids = {state: f"pay_{state:0>26}" for state in ("SUCCESS", "PENDING", "FAILED")}
+    shop, wallet = account("merchant", "BRN-1", "payable"), account("wallet", "siti")
+    with contextlib.closing(open_database(empty_address, migrate=False)) as older:
+
+        def write(tx: Tx) -> None:
+            for state, order_state in {"SUCCESS": "PAID", "PENDING": "OPEN", "FAILED": "FAILED"}.items():
+                tx.execute(
+                    "insert into orders (id, merchant_id, invoice_number, amount, state, request_id, created_at)"
+                    " values (:id, 'BRN-1', :id, 60000, :state, 'req-1', 0)",
+                    {"id": f"ord_{state}", "state": order_state},
+                )
+                tx.execute(
+                    "insert into payment (id, order_id, merchant_id, channel, amount, state, created_at, expires_at, finished_at)"
+                    " values (:id, :order_id, 'BRN-1', 'EMONEY_DOKU', 60000, :state, 0, 1, :finished_at)",
+                    {
+                        "id": ids[state],
+                        "order_id": f"ord_{state}",
+                        "state": state,
+                        "finished_at": None if state == "PENDING" else to_ms(NOON),
+                    },
+                )
+                tx.execute(
+                    "insert into event (subject, merchant_id, event, state, at) values (:id, 'BRN-1', :state, :state, 0)",
+                    {"id": ids[state], "state": state},
+                )
+            post(tx, [Transfer("cash:topup", wallet, Rupiah(60_000), "topup")], cause="top_1", now=NOON)
+            post(tx, [Transfer(wallet, shop, Rupiah(60_000))], cause=ids["SUCCESS"], now=NOON)
+
+        older.transact_now(write)
+
+    with contextlib.closing(open_database(empty_address)) as database:
+        stored = {state: database.read_now(lambda tx, id=id: get_payment(tx, id)[1]) for state, id in ids.items()}  # type: ignore[misc]
+
+        assert database.read_now(lambda tx: verify(tx) + verify_payments(tx)) == []
+        assert {state: (one.charged, one.refunded, one.settles_at, one.capture_before) for state, one in stored.items()} == {
+            "SUCCESS": (60_000, 0, NOON, None),
+            "PENDING": (None, 0, None, None),
+            "FAILED": (None, 0, None, None),
+        }
+        assert stored["SUCCESS"].is_settled(NOON)
+        back = database.transact_now(
+            lambda tx: open_refund(
+                tx,
+                stored["SUCCESS"],
+                amount=Rupiah(60_000),
+                type=RefundType.FULL_REFUND,
+                request_id="req-r",
+                now=NOON,
+            )
+        )
+        _, after = database.transact_now(lambda tx: complete_refund(tx, back, approval_code=None, message=None, now=NOON))
+        assert after.state is PaymentState.REFUNDED
+        assert database.read_now(statement)[wallet] == (60_000, 120_000)
+        assert database.read_now(lambda tx: verify(tx) + verify_payments(tx)) == []
 
 
 def test_processes_that_start_together_migrate_once(data_address: str, next_version: Path) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -11,7 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
-from gerbang.channel import Channel, all_channels
+from gerbang.channel import Channel, Parts, all_channels, open_rooms
 from gerbang.clock import Clock
 from gerbang.merchants import MerchantDirectory, list_all
 from gerbang.notifications.delivery import Deliverer
@@ -22,6 +24,7 @@ from gerbang.sandbox.seed import demo_pin_hash, is_seeded, point_at_shop, seed
 from gerbang.sandbox.time import read_offset
 from gerbang.settings import SANDBOX_SECRET_KEY, BadSettings, Settings
 from gerbang.storage import Database, StorageBusy, Tx, open_database
+from gerbang.vault import Vault
 from gerbang.wallet import PinHasher, WalletLimits
 from gerbang.web.asgi import ApiTable, Edge
 from gerbang.web.assets import Assets
@@ -52,7 +55,10 @@ class Gateway:
         self.limits = WalletLimits.of(settings)
         self.directory = MerchantDirectory(self.database)
         self.deliverer = Deliverer(self.database, self.clock, settings, prepare)
-        self.worker = Worker(self.database, self.clock, settings, self.channels, self.deliverer)
+        self.vault = Vault.of(settings)
+        parts = Parts(self.database, self.clock, settings, self.vault)
+        self.rooms: Mapping[str, Any] = open_rooms(self.channels, parts)
+        self.worker = Worker(self.database, self.clock, settings, self.channels, self.deliverer, self.rooms)
         self._demo_base_url = demo_base_url
         self._background = background
         try:
@@ -65,6 +71,7 @@ class Gateway:
 
     def prepare_data(self) -> None:
         """Sandbox: take over the clock, and write the demo data once."""
+        self.database.transact_now(self.vault.make_ready)
         if not self.settings.is_sandbox:
             self.database.read_now(refuse_sandbox_data)
             return
@@ -87,9 +94,11 @@ class Gateway:
     def _api(self) -> ApiTable:
         nonsnap = NonSnap(self.database, self.directory, self.clock, self.settings)
         table = ApiTable()
-        for channel in self.channels.values():
+        for code, channel in self.channels.items():
+            if channel.open is not None and code not in self.rooms:
+                continue  # nobody outside to ask in this installation
             for endpoint in channel.endpoints:
-                table.add(nonsnap, endpoint)
+                table.add(nonsnap, replace(endpoint, room=self.rooms.get(code)))
         table.add(nonsnap, check_status_endpoint(self.channels))
         return table
 
@@ -103,6 +112,7 @@ class Gateway:
             pin_hasher=self.pin_hasher,
             limits=self.limits,
             pages=Pages(assets, sandbox=self.settings.is_sandbox),
+            rooms=self.rooms,
         )
         routes: list[BaseRoute] = [
             Route("/assets/{path:path}", assets.serve),
@@ -111,7 +121,7 @@ class Gateway:
             *info_pages(wiring),
         ]
         for channel in self.channels.values():
-            if channel.pages is not None:
+            if channel.pages is not None and (channel.open is None or channel.code in self.rooms):
                 routes += channel.pages(wiring)
         if self.settings.is_sandbox:
             from gerbang.sandbox.api import control_api

@@ -2,20 +2,35 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from gerbang.clock import Clock
 from gerbang.endpoint import Endpoint
 from gerbang.merchants import Merchant
 from gerbang.payments import Order, Payment
-from gerbang.storage import Tx
+from gerbang.settings import Settings
+from gerbang.storage import Database, Tx
+from gerbang.vault import Vault
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 OUTCOMES = ("SUCCESS", "FAILED", "EXPIRED", "CANCELLED")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a room's running parts are made from."""
+
+    database: Database
+    clock: Clock
+    settings: Settings
+    vault: Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +43,12 @@ class Channel:
                   (tx, merchant, order, payment, outcome, code, now)
     pages         the hosted pages, given what they are built from (a `web.wiring.Wiring`)
     magic_values  what a tester enters to get an outcome: value → what happens
+    notification  the whole body of a notification, for a channel whose documents show another shape than the common one
+    status        the same for check status
+    options       what a merchant may have otherwise on this channel, as a struct whose fields all have defaults
+    open          makes the running parts (providers and the like); None: not available in this installation
+    sweep         does what fell due in this room (room), and says how much it did; run by the worker, over and over
+    drive         sandbox, instead of `play` where an outside party has to be asked: (room, channel, payment id, outcome, code)
     """
 
     code: str
@@ -35,10 +56,16 @@ class Channel:
     service_id: str
     acquirer_id: str
     endpoints: tuple[Endpoint, ...]
-    blocks: Callable[[Order, Payment], dict[str, Any]]
-    play: Callable[[Tx, Merchant, Order, Payment, str, str | None, datetime], Payment]
+    blocks: Callable[[Order, Payment], dict[str, Any]] = lambda _order, _payment: {}
+    play: Callable[[Tx, Merchant, Order, Payment, str, str | None, datetime], Payment] | None = None
     pages: "Callable[[Any], list[BaseRoute]] | None" = None
     magic_values: Mapping[str, str] = field(default_factory=dict)
+    notification: Callable[[Tx, Order, Payment], dict[str, Any]] | None = None
+    status: Callable[[Tx, Order, Payment], dict[str, Any]] | None = None
+    options: type[msgspec.Struct] | None = None
+    open: Callable[[Parts], Any] | None = None
+    sweep: Callable[[Any], Awaitable[int]] | None = None
+    drive: "Callable[[Any, Channel, str, str, str | None], Awaitable[None]] | None" = None
 
 
 def all_channels() -> dict[str, Channel]:
@@ -52,3 +79,9 @@ def all_channels() -> dict[str, Channel]:
             assert channel.code not in found, channel.code
             found[channel.code] = channel
     return found
+
+
+def open_rooms(channels: Mapping[str, Channel], parts: Parts) -> dict[str, Any]:
+    """The running parts of every room that has any and is available in this installation, by channel code."""
+    opened = {code: channel.open(parts) for code, channel in channels.items() if channel.open is not None}
+    return {code: room for code, room in opened.items() if room is not None}

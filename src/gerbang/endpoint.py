@@ -1,6 +1,6 @@
 """What one API call looks like to the protocol that guards it and to the handler that answers it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -41,6 +41,8 @@ class Call:
     public_url  where buyers reach the hosted pages, without a slash at the end
     path_value  the variable last part of the path, decoded, for endpoints that have one
     raw         the body as decoded, for echoes of what was sent
+    room        the running parts of the endpoint's room (see `Channel.open`); None for a room without any
+    headers     the request's own headers, lower case: for what a risk rule looks at
     """
 
     tx: Tx
@@ -51,9 +53,25 @@ class Call:
     public_url: str
     path_value: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict)
+    room: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Action = Callable[[Call, Any], msgspec.Struct | Mapping[str, Any]]
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What an action returns instead of an answer when somebody outside has to be asked first.
+
+    The question is on disk when this is returned and its transaction committed, so that a sweeper finds it should the process
+    die here; `ask` runs outside any transaction; `after` runs in a new one and may itself return an `Ask`. A repeat of the
+    same request after such a death comes to the action again, which has to recognise its own question.
+    """
+
+    ask: Callable[[], Awaitable[Any]]
+    after: "Callable[[Call, Any], ActionResult]"
+
+
+ActionResult = msgspec.Struct | Mapping[str, Any] | Ask
+Action = Callable[[Call, Any], ActionResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +81,7 @@ class Endpoint:
     path      ends in `{…}` when its last part is variable
     request   the wire struct of the body; None for GET
     digestless_signature  a POST may be signed without the Digest line (decision D-12: LinkAja only)
+    room      the running parts of its room, filled in by app.py
     """
 
     method: str
@@ -73,6 +92,7 @@ class Endpoint:
     request: type[msgspec.Struct] | None = None
     source: str = ""
     digestless_signature: bool = False
+    room: Any = field(default=None, compare=False, repr=False)
 
     @property
     def writes(self) -> bool:

@@ -56,3 +56,14 @@ def format_rupiah(amount: int) -> str:
     """The one way people see money: `Rp`, a no-break space, digits with dots; minus is U+2212 before Rp."""
     sign = "\u2212" if amount < 0 else ""
     return f"{sign}Rp\u00a0{dotted(amount)}"
+
+
+def basis_points(amount: int, bp: int) -> Rupiah:
+    """`bp` hundredths of a percent of an amount, whole rupiah, half a rupiah up: the one rounding of fees and interest.
+
+    290 bp (2,90 %) of 100000 is 2900; of 10017 it is 290,493 → 290; 50 bp of 100 is 0,5 → 1; 0 bp is 0.
+    `amount` and `bp` are not negative.
+    """
+    assert amount >= 0, amount
+    assert bp >= 0, bp
+    return Rupiah((amount * bp + 5_000) // 10_000)

@@ -96,6 +96,45 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     wallet_premium_monthly_limit: Annotated[
         int, Meta(ge=0, description="Most a premium account may receive per calendar month, in rupiah.")
     ] = 40_000_000
+    vault_key: Annotated[
+        str,
+        Meta(
+            description="Protects card numbers: 32 bytes in base64, or a text of at least 32 characters. Mandatory in production with cards, unless vault_key_file is given."
+        ),
+    ] = ""
+    vault_key_file: Annotated[str, Meta(description="A file with that key, readable by its owner only.")] = ""
+    card_provider: Annotated[
+        str,
+        Meta(
+            description="Who is asked about cards, as `module:function`. Empty: the sandbox's simulators; in production cards are then not offered."
+        ),
+    ] = ""
+    card_page_expiry_min: Annotated[int, Meta(ge=1, description="How long a card page can be paid, in minutes.")] = 60
+    card_capture_window_h: Annotated[
+        int, Meta(ge=1, description="How long an authorisation can be captured before it is released, in hours.")
+    ] = 168
+    card_settles_after_min: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="When a card payment counts as settled (refund instead of void), in minutes after it was paid or captured. 0: at the next midnight in Jakarta.",
+        ),
+    ] = 0
+    card_challenge_min: Annotated[
+        int, Meta(ge=1, description="How long a buyer may take for the bank's verification, in minutes.")
+    ] = 6
+    card_answer_timeout_s: Annotated[
+        float,
+        Meta(
+            gt=0, description="Longest an acquirer may take before the sweeper finds out what became of a question, in seconds."
+        ),
+    ] = 35
+    mandiri_invoice_max: Annotated[
+        int, Meta(ge=1, le=64, description="Longest invoice number that Bank Mandiri takes for cards (newer documents say 30).")
+    ] = 27
+    require_customer_contact: Annotated[
+        bool, Meta(description="Refuse a card page without customer e-mail and phone. Off for clients that send `customer: {}`.")
+    ] = True
     poll_interval_s: Annotated[
         float, Meta(gt=0, le=3600, description="How often background work looks for what other processes did, in seconds.")
     ] = 0.2

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from gerbang.channel import Channel
 from gerbang.clock import Clock, real_now
@@ -33,12 +34,19 @@ class Worker:
     """The background work of one process."""
 
     def __init__(
-        self, database: Database, clock: Clock, settings: Settings, channels: Mapping[str, Channel], deliverer: Deliverer
+        self,
+        database: Database,
+        clock: Clock,
+        settings: Settings,
+        channels: Mapping[str, Channel],
+        deliverer: Deliverer,
+        rooms: Mapping[str, Any],
     ) -> None:
         self._database = database
         self._clock = clock
         self._settings = settings
         self._channels = channels
+        self._rooms = rooms
         self._stuck: set[str] = set()  # payments that could not be expired, so that the log says it once
         self.deliverer = deliverer
 
@@ -51,6 +59,7 @@ class Worker:
                 pause_s = self._settings.poll_interval_s
                 try:
                     await self.refresh_clock()
+                    await self.sweep_rooms()
                     await self.expire_due()
                     if time.monotonic() - purged > _PURGE_EVERY_S:
                         purged = time.monotonic()
@@ -75,6 +84,21 @@ class Worker:
         # When this process moved the clock while we were reading, what we read is older than that.
         if self._clock.offset == before:
             self._clock.offset = stored
+
+    async def sweep_rooms(self) -> int:
+        """Let every room do what fell due in it; how much that was. One room's trouble does not stop the others."""
+        done = 0
+        for code, room in self._rooms.items():
+            sweep = self._channels[code].sweep
+            if sweep is None:
+                continue
+            try:
+                done += await sweep(room)
+            except StorageBusy:
+                raise
+            except Exception:
+                log.exception("sweeping %s", code)
+        return done
 
     async def expire_due(self) -> int:
         """Close every payment whose time is over; how many."""
@@ -127,5 +151,7 @@ class Worker:
 
     async def settle(self, timeout_s: float, *, patience_s: float) -> bool:
         """Do everything that is due now; False when deliveries took longer (see `Deliverer.settle`)."""
+        while await self.sweep_rooms():
+            pass
         await self.expire_due()
         return await self.deliverer.settle(timeout_s, patience_s=patience_s)

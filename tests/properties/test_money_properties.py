@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gerbang.clock import from_ms, to_ms
-from gerbang.money import NotMoney, format_rupiah, parse_amount
+from gerbang.money import NotMoney, basis_points, format_rupiah, parse_amount
 
 LARGEST = 10**16 - 1
 rupiah = st.integers(-LARGEST, LARGEST)
@@ -64,6 +64,19 @@ def test_what_people_see_has_every_digit_of_the_amount(amount: int) -> None:
     shown = format_rupiah(amount)
 
     assert int(shown.replace("Rp\u00a0", "").replace(".", "").replace("\u2212", "-")) == amount
+
+
+@given(st.integers(0, LARGEST), st.integers(0, 20_000))
+def test_basis_points_are_off_by_half_a_rupiah_at_most_and_halves_go_up(amount: int, bp: int) -> None:
+    taken = basis_points(amount, bp)
+
+    assert type(taken) is int
+    assert -Fraction(1, 2) < taken - Fraction(amount * bp, 10_000) <= Fraction(1, 2)
+
+
+@given(st.integers(0, LARGEST), st.integers(0, 10_000))
+def test_a_fee_up_to_the_whole_never_takes_more_than_there_is(amount: int, bp: int) -> None:
+    assert 0 <= basis_points(amount, bp) <= amount == basis_points(amount, 10_000)
 
 
 @given(st.integers(to_ms(from_ms(0)) - 10**13, 10**14))

@@ -21,6 +21,7 @@ _COMMANDS = {
     "clock": ("gerbang.cli.clock:clock", "Show or move the sandbox's time."),
     "verify": ("gerbang.cli.verify:verify", "Recompute the books and name every row that does not fit."),
     "sign": ("gerbang.cli.sign:sign", "Sign a request, or find out why a signature is wrong."),
+    "vault": ("gerbang.cli.vault:vault", "Look after the keys of stored cards."),
     "channels": ("gerbang.cli.channels:channels", "List the payment channels with their test values."),
 }
 

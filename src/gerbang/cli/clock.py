@@ -107,13 +107,24 @@ def _move(*, advance_s: int | None = None, set_to: datetime | None = None, as_js
 
 def _close_overdue(data: Data) -> int:
     """Nobody else did: close what expired. Whoever comes first wins, so doing it beside a slow server is safe."""
-    from gerbang.channel import all_channels
+    from gerbang.channel import Parts, all_channels, open_rooms
     from gerbang.notifications.delivery import Deliverer
     from gerbang.protocols.nonsnap.notification import prepare
+    from gerbang.vault import Vault
     from gerbang.worker import Worker
 
+    channels = all_channels()
+    rooms = open_rooms(channels, Parts(data.database, data.clock, data.settings, Vault.of(data.settings)))
     deliverer = Deliverer(data.database, data.clock, data.settings, prepare)
-    return asyncio.run(Worker(data.database, data.clock, data.settings, all_channels(), deliverer).expire_due())
+    worker = Worker(data.database, data.clock, data.settings, channels, deliverer, rooms)
+
+    async def close() -> int:
+        swept = 0
+        while done := await worker.sweep_rooms():
+            swept += done
+        return swept + await worker.expire_due()
+
+    return asyncio.run(close())
 
 
 def _print(data: Data, *, as_json: bool, left: Outstanding | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,12 +15,16 @@ from gerbang.storage import Row, Tx
 
 
 class MerchantOptions(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a merchant may have otherwise than the installation's settings. None means: as the settings say."""
+    """What a merchant may have otherwise than the installation's settings. None means: as the settings say.
+
+    channels  by channel code, what it has otherwise there; each room's own struct says what that can be
+    """
 
     strict_request_id: bool | None = None
     strict_override_path: bool | None = None
     notify_expired: bool = False
     frame_ancestors: str | None = None
+    channels: dict[str, dict[str, Any]] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,29 +11,51 @@ from gerbang.clock import from_ms
 from gerbang.money import Rupiah
 from gerbang.storage import Row
 
+NOTHING = Rupiah(0)
+
 
 class OrderState(StrEnum):
-    """Where an order stands."""
+    """Where an order stands: as the newest of its payments does."""
 
     OPEN = "OPEN"
+    AUTHORISED = "AUTHORISED"
     PAID = "PAID"
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
     EXPIRED = "EXPIRED"
+    RELEASED = "RELEASED"
+    VOIDED = "VOIDED"
+    PARTIALLY_REFUNDED = "PARTIALLY_REFUNDED"
+    REFUNDED = "REFUNDED"
 
 
 class PaymentState(StrEnum):
     """Where one attempt to pay stands."""
 
     PENDING = "PENDING"
+    AUTHORISED = "AUTHORISED"
     SUCCESS = "SUCCESS"
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
     EXPIRED = "EXPIRED"
+    REPLACED = "REPLACED"
+    RELEASED = "RELEASED"
+    VOIDED = "VOIDED"
+    PARTIALLY_REFUNDED = "PARTIALLY_REFUNDED"
+    REFUNDED = "REFUNDED"
 
     @property
     def is_final(self) -> bool:
+        """The buyer has no more part in it: it is paid, authorised, or over."""
         return self is not PaymentState.PENDING
+
+    @property
+    def is_paid(self) -> bool:
+        """The merchant has money of it, or had."""
+        return self in _PAID
+
+
+_PAID = frozenset({PaymentState.SUCCESS, PaymentState.VOIDED, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +80,13 @@ class Order:
 class Payment:
     """One attempt to pay an order through one channel.
 
-    id       also the unguessable part of the hosted page's address
-    payer    who paid, as the channel names them (a wallet account id); None until known
-    failure  why it ended unpaid, a word of the channel's own
+    id              also the unguessable part of the hosted page's address
+    payer           who paid, as the channel names them (a wallet account id); None until known
+    failure         why it ended unpaid, a word of the channel's own
+    charged         what was taken, or is held: less than `amount` after a promo or a partial capture
+    refunded        how much of it went back or is on its way back
+    settles_at      from then on money goes back by refund, before by void
+    capture_before  until then an authorisation can be captured
     """
 
     id: str
@@ -76,6 +102,14 @@ class Payment:
     created_at: datetime
     expires_at: datetime
     finished_at: datetime | None
+    charged: Rupiah | None = None
+    refunded: Rupiah = NOTHING
+    settles_at: datetime | None = None
+    capture_before: datetime | None = None
+
+    def is_settled(self, now: datetime) -> bool:
+        """Whether the merchant's money of this payment has been paid out."""
+        return self.settles_at is not None and now >= self.settles_at
 
 
 def order_from(row: Row) -> Order:
@@ -109,4 +143,8 @@ def payment_from(row: Row) -> Payment:
         created_at=from_ms(row["created_at"]),
         expires_at=from_ms(row["expires_at"]),
         finished_at=None if finished_at is None else from_ms(finished_at),
+        charged=row["charged"],
+        refunded=row["refunded"],
+        settles_at=None if row["settles_at"] is None else from_ms(row["settles_at"]),
+        capture_before=None if row["capture_before"] is None else from_ms(row["capture_before"]),
     )

@@ -9,7 +9,8 @@ import msgspec
 from gerbang.clock import to_ms
 from gerbang.errors import Reason, Refused
 from gerbang.ledger import Transfer, post
-from gerbang.payments.model import Payment
+from gerbang.money import Rupiah
+from gerbang.payments.model import Payment, payment_from
 from gerbang.payments.states import NEXT, ORDER_AFTER, Move
 from gerbang.storage import Tx
 
@@ -23,8 +24,11 @@ def advance(
     payer: str | None = None,
     approval_code: str | None = None,
     failure: str | None = None,
+    charged: Rupiah | None = None,
+    settles_at: datetime | None = None,
+    capture_before: datetime | None = None,
 ) -> Payment:
-    """Move a payment and its order along the table, and record the event.
+    """Move a payment and its order along the table, and record the event. What is given replaces what is stored.
 
     Raises Refused(PAYMENT_MOVED_ON) when the table has no such move, or when another transaction got here first.
     """
@@ -37,33 +41,38 @@ def advance(
         payer=payer or payment.payer,
         approval_code=approval_code or payment.approval_code,
         failure=failure or payment.failure,
-        finished_at=now if next_state.is_final else payment.finished_at,
+        finished_at=now if payment.finished_at is None else payment.finished_at,
+        charged=payment.charged if charged is None else charged,
+        settles_at=settles_at or payment.settles_at,
+        capture_before=capture_before or payment.capture_before,
     )
-    # The state in the WHERE clause, not the lock, decides who wins a race.
+    # The state in the WHERE clause, not the lock, decides who wins a race; what is on its way back is part of it, so that
+    # nobody captures or releases what somebody else has begun to void.
     won = tx.execute(
         "update payment set state = :next, payer = :payer, approval_code = :approval_code, failure = :failure,"
-        " finished_at = :finished_at where id = :id and state = :state",
+        " finished_at = :finished_at, charged = :charged, settles_at = :settles_at, capture_before = :capture_before"
+        " where id = :id and state = :state and refunded = :refunded",
         {
             "id": payment.id,
             "state": payment.state.value,
+            "refunded": payment.refunded,
             "next": next_state.value,
             "payer": moved.payer,
             "approval_code": moved.approval_code,
             "failure": moved.failure,
-            "finished_at": None if moved.finished_at is None else to_ms(moved.finished_at),
+            "finished_at": _stored(moved.finished_at),
+            "charged": moved.charged,
+            "settles_at": _stored(moved.settles_at),
+            "capture_before": _stored(moved.capture_before),
         },
     )
     if won != 1:
         raise Refused(Reason.PAYMENT_MOVED_ON, state=payment.state, move=move)
     order_state = ORDER_AFTER.get(next_state)
     if order_state is not None:
-        tx.execute(
-            "update orders set state = :state where id = :id and state <> 'PAID'",
-            {"id": payment.order_id, "state": order_state.value},
-        )
-    facts: dict[str, object] = {
-        name: value for name, value in (("payer", payer), ("approval_code", approval_code), ("failure", failure)) if value
-    }
+        tx.execute("update orders set state = :state where id = :id", {"id": payment.order_id, "state": order_state.value})
+    told = (("payer", payer), ("approval_code", approval_code), ("failure", failure), ("charged", charged))
+    facts: dict[str, object] = {name: value for name, value in told if value}
     record_event(tx, payment.id, payment.merchant_id, move, next_state, now=now, facts=facts)
     return moved
 
@@ -73,17 +82,48 @@ def finish(
     payment: Payment,
     *,
     transfers: Sequence[Transfer],
-    payer: str,
-    approval_code: str,
+    payer: str | None,
+    approval_code: str | None,
     now: datetime,
+    move: Move = Move.PAID,
+    charged: Rupiah | None = None,
+    settles_at: datetime | None = None,
 ) -> Payment:
-    """Turn a pending payment into a paid one: state and money move together, once.
+    """Turn a payment into a paid one: state and money move together, once. `charged` is the whole amount if not given.
 
     Raises Refused: PAYMENT_MOVED_ON, BALANCE_TOO_SMALL. Nothing is written then.
     """
-    paid = advance(tx, payment, Move.PAID, now=now, payer=payer, approval_code=approval_code)
+    paid = advance(
+        tx,
+        payment,
+        move,
+        now=now,
+        payer=payer,
+        approval_code=approval_code,
+        charged=payment.amount if charged is None else charged,
+        settles_at=settles_at or now,
+    )
     post(tx, transfers, cause=payment.id, now=now)
     return paid
+
+
+def _stored(moment: datetime | None) -> int | None:
+    return None if moment is None else to_ms(moment)
+
+
+def hold_payment(tx: Tx, payment_id: str) -> Payment:
+    """The payment as it is now, and nobody else moves it until the transaction ends."""
+    row = tx.one("update payment set state = state where id = :id returning *", {"id": payment_id})
+    assert row is not None, payment_id
+    return payment_from(row)
+
+
+def postpone(tx: Tx, payment: Payment, until: datetime) -> None:
+    """Whoever pressed Pay in time may finish: the payment does not expire before `until`."""
+    tx.execute(
+        "update payment set expires_at = :until where id = :id and state = 'PENDING' and expires_at < :until",
+        {"id": payment.id, "until": to_ms(until)},
+    )
 
 
 def note(tx: Tx, payment: Payment, event: str, *, now: datetime, facts: dict[str, object]) -> None:

@@ -1,5 +1,6 @@
 """Writing down what a merchant wants paid."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,8 +10,10 @@ from gerbang.clock import to_ms
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
 from gerbang.money import Rupiah
-from gerbang.payments.model import Order, OrderState, Payment, PaymentState
-from gerbang.payments.moves import record_event
+from gerbang.payments.model import Order, OrderState, Payment, PaymentState, order_from
+from gerbang.payments.moves import advance, record_event
+from gerbang.payments.queries import payments_of
+from gerbang.payments.states import Move
 from gerbang.storage import Tx
 
 
@@ -25,27 +28,101 @@ def open_order(
     details: dict[str, Any],
     expires_at: datetime,
     now: datetime,
+    retriable: bool = False,
 ) -> tuple[Order, Payment]:
     """Write an order and the payment that waits for its buyer.
 
-    Raises Refused(INVOICE_ALREADY_USED), whatever became of the earlier order (decision D-9).
+    retriable  the channel takes an unpaid invoice again as a new attempt of the same order (decision D-9: cards, LinkAja)
+
+    Raises Refused: INVOICE_ALREADY_USED, whatever became of the earlier order; INVOICE_ALREADY_PAID for a retriable one
+    that was paid or authorised.
     """
-    order = Order(
-        id=new_id("ord"),
-        merchant_id=merchant_id,
-        invoice_number=invoice_number,
-        amount=amount,
-        state=OrderState.OPEN,
-        request_id=request_id,
-        details=details,
-        created_at=now,
+    order = _hold_order(tx, merchant_id, invoice_number) if retriable else None
+    if order is None:
+        order = Order(
+            id=new_id("ord"),
+            merchant_id=merchant_id,
+            invoice_number=invoice_number,
+            amount=amount,
+            state=OrderState.OPEN,
+            request_id=request_id,
+            details=details,
+            created_at=now,
+        )
+        if _write(tx, order):
+            return order, _open_payment(tx, order, channel=channel, expires_at=expires_at, now=now)
+        # Used before, for a retriable one only a moment ago.
+        order = _hold_order(tx, merchant_id, invoice_number) if retriable else None
+    if order is None:
+        raise Refused(Reason.INVOICE_ALREADY_USED, field="order.invoice_number", invoice_number=invoice_number)
+    order = _reopen(tx, order, amount=amount, request_id=request_id, details=details, now=now)
+    return order, _open_payment(tx, order, channel=channel, expires_at=expires_at, now=now)
+
+
+def _write(tx: Tx, order: Order) -> bool:
+    """False when the merchant has used the invoice number."""
+    written = tx.execute(
+        "insert into orders (id, merchant_id, invoice_number, amount, state, request_id, details, created_at)"
+        " values (:id, :merchant_id, :invoice_number, :amount, 'OPEN', :request_id, :details, :created_at)"
+        " on conflict do nothing",
+        {
+            "id": order.id,
+            "merchant_id": order.merchant_id,
+            "invoice_number": order.invoice_number,
+            "amount": order.amount,
+            "request_id": order.request_id,
+            "details": msgspec.json.encode(order.details).decode(),
+            "created_at": to_ms(order.created_at),
+        },
     )
+    return written == 1
+
+
+_UNPAID = (OrderState.OPEN, OrderState.FAILED, OrderState.CANCELLED, OrderState.EXPIRED)
+
+
+def _hold_order(tx: Tx, merchant_id: str, invoice_number: str) -> Order | None:
+    row = tx.one(
+        "select id from orders where merchant_id = :merchant_id and invoice_number = :invoice_number",
+        {"merchant_id": merchant_id, "invoice_number": invoice_number},
+    )
+    if row is None:
+        return None
+    # Written as they are, so that two that reopen it at once do so one after the other. The first payment keeps those apart;
+    # then what waits to be paid, then the order: whoever pays takes these two in the same order, and nobody waits in a circle.
+    order_id = {"id": row["id"]}
+    tx.execute("update payment set state = state where id = (select min(id) from payment where order_id = :id)", order_id)
+    tx.execute("update payment set state = state where order_id = :id and state = 'PENDING'", order_id)
+    held = tx.one("update orders set state = state where id = :id returning *", order_id)
+    assert held is not None, row["id"]
+    return order_from(held)
+
+
+def _reopen(tx: Tx, order: Order, *, amount: Rupiah, request_id: str, details: dict[str, Any], now: datetime) -> Order:
+    if order.state not in _UNPAID:
+        raise Refused(Reason.INVOICE_ALREADY_PAID, field="order.invoice_number", invoice_number=order.invoice_number)
+    for payment in payments_of(tx, order.id):
+        if not payment.state.is_final:
+            advance(tx, payment, Move.REPLACED, now=now)
+    # A refund may name any call that opened this order.
+    earlier = [*order.details.get("earlier_request_ids", ()), order.request_id]
+    again = replace(
+        order, amount=amount, state=OrderState.OPEN, request_id=request_id, details=details | {"earlier_request_ids": earlier}
+    )
+    tx.execute(
+        "update orders set amount = :amount, state = 'OPEN', request_id = :request_id, details = :details where id = :id",
+        {"id": order.id, "amount": amount, "request_id": request_id, "details": msgspec.json.encode(again.details).decode()},
+    )
+    return again
+
+
+def _open_payment(tx: Tx, order: Order, *, channel: str, expires_at: datetime, now: datetime) -> Payment:
     payment = Payment(
         id=new_id("pay"),
         order_id=order.id,
-        merchant_id=merchant_id,
+        merchant_id=order.merchant_id,
         channel=channel,
-        amount=amount,
+        amount=order.amount,
         state=PaymentState.PENDING,
         payer=None,
         approval_code=None,
@@ -55,34 +132,18 @@ def open_order(
         expires_at=expires_at,
         finished_at=None,
     )
-    written = tx.execute(
-        "insert into orders (id, merchant_id, invoice_number, amount, state, request_id, details, created_at)"
-        " values (:id, :merchant_id, :invoice_number, :amount, 'OPEN', :request_id, :details, :created_at)"
-        " on conflict do nothing",
-        {
-            "id": order.id,
-            "merchant_id": merchant_id,
-            "invoice_number": invoice_number,
-            "amount": amount,
-            "request_id": request_id,
-            "details": msgspec.json.encode(details).decode(),
-            "created_at": to_ms(now),
-        },
-    )
-    if written != 1:
-        raise Refused(Reason.INVOICE_ALREADY_USED, field="order.invoice_number", invoice_number=invoice_number)
     tx.execute(
         "insert into payment (id, order_id, merchant_id, channel, amount, state, created_at, expires_at)"
         " values (:id, :order_id, :merchant_id, :channel, :amount, 'PENDING', :created_at, :expires_at)",
         {
             "id": payment.id,
             "order_id": order.id,
-            "merchant_id": merchant_id,
+            "merchant_id": order.merchant_id,
             "channel": channel,
-            "amount": amount,
+            "amount": order.amount,
             "created_at": to_ms(now),
             "expires_at": to_ms(expires_at),
         },
     )
-    record_event(tx, payment.id, merchant_id, "CREATED", PaymentState.PENDING, now=now)
-    return order, payment
+    record_event(tx, payment.id, order.merchant_id, "CREATED", PaymentState.PENDING, now=now)
+    return payment

@@ -22,12 +22,12 @@ from gerbang.clock import Clock, iso_z, real_now
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
 from gerbang.ledger import Problem, Transfer, account, balance_of, post, verify
-from gerbang.merchants import MerchantDirectory, create, get
+from gerbang.merchants import Merchant, MerchantDirectory, create, get
 from gerbang.merchants.gateway_key import gateway_public_key
 from gerbang.money import Rupiah
 from gerbang.notifications.delivery import Deliverer
 from gerbang.notifications.outbox import get_notification, list_notifications, resend
-from gerbang.payments import find_order, order_by_id, payments_of, verify_payments
+from gerbang.payments import Order, Payment, find_order, order_by_id, payments_of, verify_payments
 from gerbang.protocols.nonsnap.notification import notify
 from gerbang.records import (
     AccountRecord,
@@ -149,6 +149,7 @@ class Controlled(Protocol):
     clock: Clock
     database: Database
     channels: Mapping[str, Channel]
+    rooms: Mapping[str, Any]
     pin_hasher: PinHasher
     limits: WalletLimits
     directory: MerchantDirectory
@@ -289,13 +290,23 @@ class _ControlApi:
         wanted: Outcome = await _body(request, Outcome)
         gateway = self._gateway
 
-        def play(tx: Tx) -> OrderRecord:
+        def look(tx: Tx) -> tuple[Merchant, Order, Payment]:
             merchant = get(tx, wanted.client_id)
             order = find_order(tx, merchant.client_id, wanted.invoice_number)
             if order is None:
                 raise Refused(Reason.ORDER_NOT_FOUND, invoice_number=wanted.invoice_number)
-            payment = payments_of(tx, order.id)[-1]
+            return merchant, order, payments_of(tx, order.id)[-1]
+
+        _, order, payment = await self._database.read(look)
+        channel = gateway.channels[payment.channel]
+        if channel.drive is not None:
+            await channel.drive(gateway.rooms[channel.code], channel, payment.id, wanted.outcome, wanted.code)
+            return await self._database.read(lambda tx: order_record(tx, order_by_id(tx, order.id)))
+
+        def play(tx: Tx) -> OrderRecord:
+            merchant, order, payment = look(tx)
             channel = gateway.channels[payment.channel]
+            assert channel.play is not None, channel.code
             now = self._clock.now()
             ended = channel.play(tx, merchant, order, payment, wanted.outcome, wanted.code, now)
             notify(tx, channel, merchant, order, ended, settings=gateway.settings, now=now)

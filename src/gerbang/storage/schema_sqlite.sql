@@ -8,6 +8,33 @@ CREATE TABLE balance (
   PRIMARY KEY (account),
   CONSTRAINT balance_floor CHECK (amount >= floor)
 );
+CREATE TABLE card_authentication (
+  id TEXT NOT NULL,
+  merchant_id TEXT NOT NULL,
+  charge_id TEXT,
+  card_id TEXT NOT NULL,
+  amount BIGINT NOT NULL,
+  state TEXT NOT NULL,
+  trans_status TEXT,
+  details TEXT DEFAULT '{}' NOT NULL,
+  created_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  PRIMARY KEY (id)
+);
+CREATE INDEX card_authentication_charge ON card_authentication (charge_id);
+CREATE TABLE card_token (
+  id TEXT NOT NULL,
+  merchant_id TEXT NOT NULL,
+  customer_id TEXT NOT NULL,
+  card_id TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  active INTEGER NOT NULL,
+  created_at BIGINT NOT NULL,
+  unbound_at BIGINT,
+  PRIMARY KEY (id)
+);
+CREATE INDEX card_token_card ON card_token (card_id);
+CREATE UNIQUE INDEX card_token_one ON card_token (merchant_id, customer_id, fingerprint) WHERE active = 1;
 CREATE TABLE event (
   id INTEGER NOT NULL,
   subject TEXT NOT NULL,
@@ -80,6 +107,22 @@ CREATE TABLE reply (
 )
  WITHOUT ROWID;
 CREATE INDEX reply_age ON reply (stored_real_at);
+CREATE TABLE simulated_answer (
+  question_id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  answer TEXT NOT NULL,
+  real_at BIGINT NOT NULL,
+  PRIMARY KEY (question_id)
+);
+CREATE TABLE simulated_challenge (
+  acs_trans_id TEXT NOT NULL,
+  details TEXT NOT NULL,
+  wrong_codes INTEGER NOT NULL,
+  codes_sent INTEGER NOT NULL,
+  trans_status TEXT,
+  created_at BIGINT NOT NULL,
+  PRIMARY KEY (acs_trans_id)
+);
 CREATE TABLE transfer (
   id TEXT NOT NULL,
   debit TEXT NOT NULL,
@@ -100,6 +143,24 @@ CREATE TABLE transfer (
 );
 CREATE INDEX transfer_credit ON transfer (credit, at);
 CREATE INDEX transfer_debit ON transfer (debit, at);
+CREATE TABLE vault_key (
+  id TEXT NOT NULL,
+  merchant_id TEXT NOT NULL,
+  wrapped BLOB NOT NULL,
+  state TEXT NOT NULL,
+  created_real_at BIGINT NOT NULL,
+  PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX vault_key_active ON vault_key (merchant_id) WHERE state = 'ACTIVE';
+CREATE TABLE vault_use (
+  id INTEGER NOT NULL,
+  card_id TEXT NOT NULL,
+  merchant_id TEXT NOT NULL,
+  purpose TEXT NOT NULL,
+  at BIGINT NOT NULL,
+  PRIMARY KEY (id)
+);
+CREATE INDEX vault_use_card ON vault_use (card_id);
 CREATE TABLE wallet_account (
   id TEXT NOT NULL,
   phone TEXT NOT NULL,
@@ -144,11 +205,100 @@ CREATE TABLE payment (
   created_at BIGINT NOT NULL,
   expires_at BIGINT NOT NULL,
   finished_at BIGINT,
+  charged BIGINT,
+  refunded BIGINT DEFAULT '0' NOT NULL,
+  settles_at BIGINT,
+  capture_before BIGINT,
   PRIMARY KEY (id),
   CONSTRAINT payment_amount CHECK (amount > 0),
   FOREIGN KEY(order_id) REFERENCES orders (id)
 );
+CREATE INDEX payment_authorised ON payment (capture_before) WHERE state = 'AUTHORISED';
 CREATE INDEX payment_open ON payment (expires_at) WHERE state = 'PENDING';
 CREATE INDEX payment_order ON payment (order_id);
+CREATE TABLE vault_card (
+  id TEXT NOT NULL,
+  merchant_id TEXT NOT NULL,
+  key_id TEXT NOT NULL,
+  sealed BLOB NOT NULL,
+  fingerprint TEXT NOT NULL,
+  masked TEXT NOT NULL,
+  bin TEXT NOT NULL,
+  last4 TEXT NOT NULL,
+  brand TEXT NOT NULL,
+  card_type TEXT NOT NULL,
+  issuer TEXT NOT NULL,
+  expiry TEXT NOT NULL,
+  holder TEXT,
+  keep_until BIGINT,
+  created_at BIGINT NOT NULL,
+  PRIMARY KEY (id),
+  FOREIGN KEY(key_id) REFERENCES vault_key (id)
+);
+CREATE INDEX vault_card_due ON vault_card (keep_until) WHERE keep_until is not null;
+CREATE INDEX vault_card_key ON vault_card (key_id);
+CREATE TABLE card_charge (
+  id TEXT NOT NULL,
+  payment_id TEXT NOT NULL,
+  merchant_id TEXT NOT NULL,
+  state TEXT NOT NULL,
+  amount BIGINT NOT NULL,
+  card_id TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  customer_id TEXT,
+  authentication_id TEXT,
+  authorize_id TEXT,
+  response_code TEXT,
+  sealed_cvv BLOB,
+  details TEXT DEFAULT '{}' NOT NULL,
+  created_at BIGINT NOT NULL,
+  deadline_at BIGINT NOT NULL,
+  PRIMARY KEY (id),
+  CONSTRAINT card_charge_amount CHECK (amount > 0),
+  FOREIGN KEY(payment_id) REFERENCES payment (id)
+);
+CREATE INDEX card_charge_authentication ON card_charge (authentication_id);
+CREATE INDEX card_charge_authorize ON card_charge (merchant_id, authorize_id);
+CREATE INDEX card_charge_card ON card_charge (merchant_id, fingerprint, created_at);
+CREATE INDEX card_charge_customer ON card_charge (merchant_id, customer_id, created_at);
+CREATE UNIQUE INDEX card_charge_one ON card_charge (payment_id) WHERE state in ('AUTHENTICATING', 'AUTHORISING', 'REVERSING');
+CREATE INDEX card_charge_open ON card_charge (deadline_at) WHERE state in ('AUTHENTICATING', 'AUTHORISING', 'REVERSING');
+CREATE INDEX card_charge_payment ON card_charge (payment_id);
+CREATE TABLE card_question (
+  id TEXT NOT NULL,
+  merchant_id TEXT NOT NULL,
+  payment_id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  amount BIGINT NOT NULL,
+  state TEXT NOT NULL,
+  details TEXT DEFAULT '{}' NOT NULL,
+  asked_at BIGINT NOT NULL,
+  due_real_at BIGINT,
+  PRIMARY KEY (id),
+  FOREIGN KEY(payment_id) REFERENCES payment (id)
+);
+CREATE INDEX card_question_due ON card_question (due_real_at) WHERE due_real_at is not null;
+CREATE UNIQUE INDEX card_question_one ON card_question (payment_id) WHERE state = 'ASKED' and kind <> 'REFUND';
+CREATE INDEX card_question_subject ON card_question (subject);
+CREATE TABLE refund (
+  id TEXT NOT NULL,
+  payment_id TEXT NOT NULL,
+  merchant_id TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  amount BIGINT NOT NULL,
+  type TEXT NOT NULL,
+  state TEXT NOT NULL,
+  message TEXT,
+  approval_code TEXT,
+  created_at BIGINT NOT NULL,
+  finished_at BIGINT,
+  PRIMARY KEY (id),
+  CONSTRAINT refund_amount CHECK (amount > 0),
+  FOREIGN KEY(payment_id) REFERENCES payment (id)
+);
+CREATE INDEX refund_open ON refund (created_at) WHERE state = 'PENDING';
+CREATE INDEX refund_payment ON refund (payment_id);
+CREATE INDEX refund_request ON refund (merchant_id, request_id);
 create table alembic_version (version_num varchar(32) not null, constraint alembic_version_pkc primary key (version_num));
-insert into alembic_version (version_num) values ('0001');
+insert into alembic_version (version_num) values ('0002');

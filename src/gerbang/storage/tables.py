@@ -77,10 +77,41 @@ payment = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
+    # What the buyer really paid: less than `amount` after a promo or a partial capture. Refunds reserve their share of it.
+    Column("charged", BigInteger),
+    Column("refunded", BigInteger, nullable=False, server_default="0"),
+    Column("settles_at", BigInteger),
+    Column("capture_before", BigInteger),
     CheckConstraint("amount > 0", name="payment_amount"),
     Index("payment_order", "order_id"),
+    Index(
+        "payment_authorised",
+        "capture_before",
+        sqlite_where=text("state = 'AUTHORISED'"),
+        postgresql_where=text("state = 'AUTHORISED'"),
+    ),
     # The sweeper looks for what is still open only, so the index stays as small as that is.
     Index("payment_open", "expires_at", sqlite_where=text("state = 'PENDING'"), postgresql_where=text("state = 'PENDING'")),
+)
+
+refund = Table(
+    "refund",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("payment_id", Text, ForeignKey("payment.id"), nullable=False),
+    Column("merchant_id", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("message", Text),
+    Column("approval_code", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    CheckConstraint("amount > 0", name="refund_amount"),
+    Index("refund_payment", "payment_id"),
+    Index("refund_request", "merchant_id", "request_id"),
+    Index("refund_open", "created_at", sqlite_where=text("state = 'PENDING'"), postgresql_where=text("state = 'PENDING'")),
 )
 
 event = Table(
@@ -204,4 +235,188 @@ attempt = Table(
     Column("answer_body", Text, nullable=False),
     Column("error", Text),
     PrimaryKeyConstraint("notification_id", "number"),
+)
+
+vault_key = Table(
+    "vault_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_real_at", BigInteger, nullable=False),
+    Index(
+        "vault_key_active",
+        "merchant_id",
+        unique=True,
+        sqlite_where=text("state = 'ACTIVE'"),
+        postgresql_where=text("state = 'ACTIVE'"),
+    ),
+    comment="Data keys, one active per merchant, each wrapped by the key-encryption key. Merchant '' holds the fingerprint key",
+)
+
+vault_card = Table(
+    "vault_card",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    # A key cannot be deleted while a card needs it, whichever transactions run side by side.
+    Column("key_id", Text, ForeignKey("vault_key.id"), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("masked", Text, nullable=False),
+    Column("bin", Text, nullable=False),
+    Column("last4", Text, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("card_type", Text, nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("expiry", Text, nullable=False),
+    Column("holder", Text),
+    Column("keep_until", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Index("vault_card_key", "key_id"),
+    Index(
+        "vault_card_due",
+        "keep_until",
+        sqlite_where=text("keep_until is not null"),
+        postgresql_where=text("keep_until is not null"),
+    ),
+)
+
+card_token = Table(
+    "card_token",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("customer_id", Text, nullable=False),
+    Column("card_id", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("active", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("unbound_at", BigInteger),
+    Index("card_token_card", "card_id"),
+    # One token per customer and card, as long as it lives.
+    Index(
+        "card_token_one",
+        "merchant_id",
+        "customer_id",
+        "fingerprint",
+        unique=True,
+        sqlite_where=text("active = 1"),
+        postgresql_where=text("active = 1"),
+    ),
+)
+
+vault_use = Table(
+    "vault_use",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("card_id", Text, nullable=False),
+    Column("merchant_id", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("vault_use_card", "card_id"),
+    comment="Every reading of a card number, for auditors",
+)
+
+_CHARGE_OPEN = "state in ('AUTHENTICATING', 'AUTHORISING', 'REVERSING')"
+
+card_charge = Table(
+    "card_charge",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("payment_id", Text, ForeignKey("payment.id"), nullable=False),
+    Column("merchant_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("card_id", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("customer_id", Text),
+    Column("authentication_id", Text),
+    Column("authorize_id", Text),
+    Column("response_code", Text),
+    Column("sealed_cvv", LargeBinary),
+    Column("details", Text, nullable=False, server_default="{}"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("deadline_at", BigInteger, nullable=False),
+    CheckConstraint("amount > 0", name="card_charge_amount"),
+    # A page submitted twice has one charge under way.
+    Index("card_charge_one", "payment_id", unique=True, sqlite_where=text(_CHARGE_OPEN), postgresql_where=text(_CHARGE_OPEN)),
+    Index("card_charge_payment", "payment_id"),
+    Index("card_charge_card", "merchant_id", "fingerprint", "created_at"),
+    Index("card_charge_customer", "merchant_id", "customer_id", "created_at"),
+    Index("card_charge_authentication", "authentication_id"),
+    Index("card_charge_authorize", "merchant_id", "authorize_id"),
+    Index("card_charge_open", "deadline_at", sqlite_where=text(_CHARGE_OPEN), postgresql_where=text(_CHARGE_OPEN)),
+    comment="One attempt to charge one card for a payment",
+)
+
+card_authentication = Table(
+    "card_authentication",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("charge_id", Text),
+    Column("card_id", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("trans_status", Text),
+    Column("details", Text, nullable=False, server_default="{}"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("card_authentication_charge", "charge_id"),
+    comment="One 3-D Secure authentication: of a page's charge, or host-to-host with charge_id set when it is used",
+)
+
+card_question = Table(
+    "card_question",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("payment_id", Text, ForeignKey("payment.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("details", Text, nullable=False, server_default="{}"),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("due_real_at", BigInteger),
+    # Refunds may run side by side, each reserves its share; everything else about a payment's money happens one at a time.
+    Index(
+        "card_question_one",
+        "payment_id",
+        unique=True,
+        sqlite_where=text("state = 'ASKED' and kind <> 'REFUND'"),
+        postgresql_where=text("state = 'ASKED' and kind <> 'REFUND'"),
+    ),
+    Index(
+        "card_question_due",
+        "due_real_at",
+        sqlite_where=text("due_real_at is not null"),
+        postgresql_where=text("due_real_at is not null"),
+    ),
+    Index("card_question_subject", "subject"),
+    comment="What an acquirer was asked, written down before it was asked; the id is its idempotency key",
+)
+
+simulated_answer = Table(
+    "simulated_answer",
+    metadata,
+    Column("question_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("real_at", BigInteger, nullable=False),
+    comment="Sandbox: the memory of the pretend acquirer",
+)
+
+simulated_challenge = Table(
+    "simulated_challenge",
+    metadata,
+    Column("acs_trans_id", Text, primary_key=True),
+    Column("details", Text, nullable=False),
+    Column("wrong_codes", Integer, nullable=False),
+    Column("codes_sent", Integer, nullable=False),
+    Column("trans_status", Text),
+    Column("created_at", BigInteger, nullable=False),
+    comment="Sandbox: the memory of the pretend issuing bank's 3-D Secure page",
 )

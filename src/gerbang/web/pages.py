@@ -99,20 +99,22 @@ def initials(name: str) -> str:
     return "".join(word[0] for word in words[:2]).upper() or "·"
 
 
-def page_response(html: bytes, *, status: int = 200, frame_ancestors: str) -> Response:
+def page_response(html: bytes, *, status: int = 200, frame_ancestors: str, frame_source: str = "") -> Response:
     """An HTML answer that may run and load nothing but our own files.
 
     frame_ancestors  a CSP source list: "'none'", or who may frame the page where DOKU documents framing
+    frame_source     the origin of the one page this one frames (a bank's), if any
 
     There is deliberately no `form-action`: after the buyer posts a form the answer is a 303 to the merchant's own
     address, Chromium checks that redirect against `form-action` too, and the addresses cannot be listed beforehand.
     """
-    assert not set(frame_ancestors) & set(";,\r\n"), frame_ancestors
+    assert not set(frame_ancestors + frame_source) & set(";,\r\n"), (frame_ancestors, frame_source)
+    framed = f"frame-src {frame_source}; " if frame_source else ""
     headers = {
         "Content-Security-Policy": (
             "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
             # connect-src: the waiting page asks its own address whether the answer has come
-            f"connect-src 'self'; base-uri 'none'; frame-ancestors {frame_ancestors}"
+            f"connect-src 'self'; {framed}base-uri 'none'; frame-ancestors {frame_ancestors}"
         ),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",

@@ -1,7 +1,8 @@
 """What hosted pages are built from: made once in app.py and handed to every room."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from gerbang.channel import Channel
 from gerbang.clock import Clock
@@ -13,7 +14,7 @@ from gerbang.web.pages import Pages
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """The parts of one running gateway."""
+    """The parts of one running gateway. `rooms` holds the running parts of each room that has any, by channel code."""
 
     database: Database
     clock: Clock
@@ -22,3 +23,4 @@ class Wiring:
     pin_hasher: PinHasher
     limits: WalletLimits
     pages: Pages
+    rooms: Mapping[str, Any] = field(default_factory=dict)

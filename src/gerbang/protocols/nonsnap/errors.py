@@ -59,6 +59,16 @@ BY_REASON = {
     Reason.INVOICE_ALREADY_PAID: Answer(400, "INVALID_PARAMETER", "Invoice Number Already Paid", _BODY),
     Reason.REQUEST_IN_PROGRESS: Answer(409, "idempotent_request", "Idempotent Request", _HEADER),
     Reason.CHANNEL_NOT_ENABLED: Answer(400, "CHANNEL_NOT_ENABLED", "Payment Channel Is Inactive", _BODY),
+    Reason.PAYMENT_BUSY: Answer(409, "INVALID_PARAMETER", "Payment Is Being Processed", _BODY),
+    Reason.PAYMENT_NOT_PAID: Answer(400, "INVALID_PARAMETER", "Transaction Not Paid", _BODY),
+    Reason.REFUND_TOO_LARGE: Answer(400, "INVALID_PARAMETER", "Refund Amount Exceeds Transaction Amount", _BODY),
+    Reason.REFUND_NOT_FOUND: Answer(400, "INVALID_PARAMETER", "Transaction Not Found", _BODY),
+    Reason.AUTHORISATION_NOT_FOUND: Answer(400, "INVALID_PARAMETER", "Authorize Id Not Found", _BODY),
+    Reason.AUTHORISATION_CAPTURED: Answer(400, "INVALID_PARAMETER", "Authorization Already Captured", _BODY),
+    Reason.AUTHORISATION_VOIDED: Answer(400, "INVALID_PARAMETER", "Authorization Already Voided", _BODY),
+    Reason.AUTHORISATION_EXPIRED: Answer(400, "INVALID_PARAMETER", "Authorization Expired", _BODY),
+    Reason.CAPTURE_TOO_LARGE: Answer(400, "INVALID_PARAMETER", "Capture Amount Exceeds Authorized Amount", _BODY),
+    Reason.AUTHENTICATION_NOT_FOUND: Answer(400, "INVALID_PARAMETER", "three_dsecure.authentication_id Invalid Format", _BODY),
     Reason.ORDER_NOT_FOUND: Answer(404, "data_not_found", "Data Not Found", _HEADER),
 }
 

@@ -23,6 +23,13 @@ STATUS_WORD = {
     PaymentState.FAILED: "FAILED",
     PaymentState.CANCELLED: "FAILED",
     PaymentState.EXPIRED: "EXPIRED",
+    PaymentState.REPLACED: "EXPIRED",
+    # Authorised, awaiting capture: not final, as DOKU's own sandbox was seen to say.
+    PaymentState.AUTHORISED: "PENDING",
+    PaymentState.RELEASED: "FAILED",
+    PaymentState.VOIDED: "VOIDED",
+    PaymentState.PARTIALLY_REFUNDED: "SUCCESS",
+    PaymentState.REFUNDED: "REFUNDED",
 }
 
 
@@ -35,6 +42,14 @@ def notify(
     """
     if payment.state is PaymentState.EXPIRED and not merchant.options.notify_expired:
         return
+    body = channel.notification(tx, order, payment) if channel.notification else notification_body(channel, order, payment)
+    tell(tx, merchant, order, payment, body, settings=settings, now=now)
+
+
+def tell(
+    tx: Tx, merchant: Merchant, order: Order, payment: Payment, body: dict[str, Any], *, settings: Settings, now: datetime
+) -> None:
+    """Queue this body for whoever is told about the order. No URL anywhere: nothing is sent."""
     url = notification_url(order, merchant, settings)
     if url is None:
         return
@@ -45,7 +60,7 @@ def notify(
         payment_id=payment.id,
         kind="nonsnap",
         url=url,
-        body=notification_body(channel, order, payment),
+        body=body,
         now=now,
     )
 

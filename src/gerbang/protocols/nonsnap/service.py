@@ -13,7 +13,7 @@ from datetime import timedelta
 import msgspec
 
 from gerbang.clock import Clock, iso_z, real_now
-from gerbang.endpoint import Call, Endpoint, HttpReply, HttpRequest
+from gerbang.endpoint import ActionResult, Ask, Call, Endpoint, HttpReply, HttpRequest
 from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, MerchantDirectory
 from gerbang.protocols.nonsnap import errors
@@ -34,6 +34,33 @@ _REPEAT_WAIT_S = 5.0
 class _Outcome:
     status: int
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """An action that waits for somebody outside, and how it goes on with the answer."""
+
+    ask: Ask
+    after: "Callable[[object], _Act]"
+
+
+_Act = Callable[[Tx], "bytes | _Asking"]
+
+
+def _answer(result: ActionResult, call: Callable[[Tx], Call]) -> bytes | _Asking:
+    if not isinstance(result, Ask):
+        return msgspec.json.encode(result)
+    after = result.after
+
+    def go_on(answer: object) -> _Act:
+        return lambda tx: _answer(after(call(tx), answer), call)
+
+    return _Asking(result, go_on)
+
+
+def _encoded(body: bytes | _Asking) -> bytes:
+    assert isinstance(body, bytes), "reading asks nobody"
+    return body
 
 
 class NonSnap:
@@ -115,7 +142,7 @@ class NonSnap:
     async def _run(self, endpoint: Endpoint, request: HttpRequest, merchant: Merchant, path_value: str) -> _Outcome:
         act = self._action(endpoint, request, merchant, path_value)
         if not endpoint.writes:
-            return await self._database.read(lambda tx: _Outcome(200, act(tx)))
+            return await self._database.read(lambda tx: _Outcome(200, _encoded(act(tx))))
         key = reply_key(
             merchant_id=merchant.client_id,
             method=request.method,
@@ -129,7 +156,13 @@ class NonSnap:
         await self._await_twin(alike, alone=strict)
         ended = self._running.setdefault(alike, asyncio.get_running_loop().create_future())
         try:
-            return await self._database.transact(lambda tx: self._once(tx, key, act, strict=strict))
+            result = await self._database.transact(lambda tx: self._once(tx, key, act, strict=strict))
+            while isinstance(result, _Asking):
+                asking = result
+                answer = await asking.ask.ask()
+                after = asking.after(answer)
+                result = await self._database.transact(lambda tx, after=after: self._once(tx, key, after, strict=False))  # type: ignore[misc]
+            return result
         finally:
             if self._running.get(alike) is ended:
                 del self._running[alike]
@@ -153,7 +186,7 @@ class NonSnap:
             if not alone:
                 return
 
-    def _action(self, endpoint: Endpoint, request: HttpRequest, merchant: Merchant, path_value: str) -> Callable[[Tx], bytes]:
+    def _action(self, endpoint: Endpoint, request: HttpRequest, merchant: Merchant, path_value: str) -> "_Act":
         # Decoding touches no database, so it happens once however often the transaction has to be run again. Its refusal waits
         # for the look-up: a repeat of an accepted request is never judged again.
         raw: dict[str, object] = {}
@@ -167,10 +200,8 @@ class NonSnap:
                 fault = error
         public_url = self._settings.public_url.rstrip("/") or request.origin
 
-        def act(tx: Tx) -> bytes:
-            if fault is not None:
-                raise fault
-            call = Call(
+        def call(tx: Tx) -> Call:
+            return Call(
                 tx=tx,
                 merchant=merchant,
                 request_id=request.headers["request-id"].strip(),
@@ -179,13 +210,19 @@ class NonSnap:
                 public_url=public_url,
                 path_value=path_value,
                 raw=raw,
+                room=endpoint.room,
+                headers=request.headers,
             )
-            return msgspec.json.encode(endpoint.action(call, body))
+
+        def act(tx: Tx) -> bytes | _Asking:
+            if fault is not None:
+                raise fault
+            return _answer(endpoint.action(call(tx), body), call)
 
         return act
 
-    def _once(self, tx: Tx, key: ReplyKey, act: Callable[[Tx], bytes], *, strict: bool) -> _Outcome:
-        """Act, or give the first answer again under 409 (decision 0002)."""
+    def _once(self, tx: Tx, key: ReplyKey, act: "_Act", *, strict: bool) -> "_Outcome | _Asking":
+        """Act, or give the first answer again under 409 (decision 0002). While somebody is asked there is no answer to keep."""
         real = real_now()
         since = real - timedelta(seconds=self._settings.request_id_retention_s)
         first = first_reply(tx, key, since=since)
@@ -201,6 +238,8 @@ class NonSnap:
             if first is not None:
                 return _Outcome(409, first)
             raise
+        if isinstance(body, _Asking):
+            return body
         if not keep_reply(tx, key, status=200, body=body, real=real, since=since):
             raise Retry
         return _Outcome(200, body)

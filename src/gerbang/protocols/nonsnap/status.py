@@ -56,7 +56,10 @@ def check_status_endpoint(channels: Mapping[str, Channel]) -> Endpoint:
             raise Refused(Reason.ORDER_NOT_FOUND, invoice_number=call.path_value)
         # The newest attempt is how the order stands.
         payment = payments_of(call.tx, order.id)[-1]
-        body = notification_body(channels[payment.channel], order, payment)
+        channel = channels[payment.channel]
+        if channel.status is not None:
+            return channel.status(call.tx, order, payment)
+        body = notification_body(channel, order, payment)
         return {"order": body.pop("order"), "transaction": body.pop("transaction"), **body}
 
     return Endpoint(
