@@ -1,19 +1,25 @@
 """The look of the hosted pages: contrast, completeness of both languages, strictness of the markup, weight."""
 
 import asyncio
+import base64
 import dataclasses
 import gzip
+import hashlib
+import pathlib
 import re
 import string
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from starlette.requests import Request
 
 from gerbang.web import i18n
-from gerbang.web.assets import STATIC, Assets
+from gerbang.web.assets import STATIC, Assets, script_inventory
 from gerbang.web.pages import Pages, initials, page_response
+from gerbang.web.theme import DEFAULT, Theme, parse_theme
 from gerbang.web.views import DemoAccount, FieldError, ItemView, Lang, OrderView, Shell
 
 NOW = datetime(2026, 5, 19, 7, 36, 19, tzinfo=UTC)
@@ -160,6 +166,69 @@ def test_contrast_is_what_the_guide_says(pair: tuple[str, str], expected: tuple[
         # the guide prints one decimal and rounds some of them up (5.847 is its 5.9), never by a whole tenth
         assert found == pytest.approx(ratio, abs=0.06)
         assert found >= (3 if pair[0] == "control" else 4.5)
+
+
+# ---- merchants' themes ----
+
+
+def roles(theme: Theme) -> dict[str, str]:
+    return dict(re.findall(r"--m-([\w-]+):([^;}]+)", theme.css))
+
+
+def test_theme_that_cannot_be_read_is_rescued_as_the_guide_shows() -> None:
+    shown = roles(Theme("FFF7DB", "C9B458", "FFD400", "FFFFFF"))
+
+    assert (shown["text"], shown["button-text"], shown["button-edge"]) == ("#796C35", "#595959", "#998F65")
+    assert (shown["canvas"], shown["surface"], shown["button"]) == ("#FFF7DB", "#FFFFFF", "#FFD400")
+
+
+def test_default_theme_is_the_documented_one_and_needs_no_rescue() -> None:
+    shown = roles(DEFAULT)
+
+    assert [shown[role] for role in ("canvas", "text", "button", "button-text")] == ["#F5F8FB", "#1A1A1A", "#E1251B", "#FFFFFF"]
+    assert shown["button-edge"] == "transparent"
+    assert not DEFAULT.is_dark
+
+
+colours = st.integers(0, 0xFFFFFF).map("{:06X}".format)
+
+
+@given(colours, colours, colours, colours)
+# greys on which, with a sheet 8 % lighter, neither black nor white could be read on both
+@example("757575", "757575", "757575", "757575")
+@example("6F6F6F", "000000", "FFFFFF", "FFFFFF")
+@example("B7B7B7", "FFFFFF", "B7B7B7", "B7B7B7")
+def test_any_four_colours_can_be_read(background: str, font: str, button: str, button_font: str) -> None:
+    theme = Theme(background, font, button, button_font)
+    shown = roles(theme)
+    grounds = (shown["canvas"], shown["surface"])
+    states = palette('[data-theme="dark"]' if theme.is_dark else ":root")
+
+    for ground in grounds:
+        assert contrast(shown["text"], ground) >= 4.5
+        assert contrast(shown["text-2"], ground) >= 4.5
+        assert contrast(shown["control"], ground) >= 3
+        boundary = shown["button"] if shown["button-edge"] == "transparent" else shown["button-edge"]
+        assert contrast(boundary, ground) >= 3
+        for state in ("ok", "bad"):
+            # on its own soft fill where the merchant's ground would not do
+            on = ground if shown[f"{state}-fill"] == "transparent" else states[f"{state}-soft"]
+            assert contrast(states[state], on) >= 4.5
+            edge = states[state] if shown[f"{state}-edge"].startswith("var") else shown[f"{state}-edge"]
+            assert contrast(edge, ground) >= 3
+    assert contrast(shown["button-text"], shown["button"]) >= 4.5
+    assert contrast(shown["button-text"], shown["button-hover"]) >= 4.5
+    assert (shown["canvas"], shown["button"]) == (f"#{background}", f"#{button}")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["red", "12345", "1234567", "#GGGGGG", "FFF", 123456, None, "", ["FFFFFF"], "FFFFFF;}body{display:none"]
+)
+def test_colour_that_is_none_is_the_default_and_named(wrong: object) -> None:
+    theme, refused = parse_theme({"background_color": wrong, "font_color": "#00ff7f", "language": "ID"})
+
+    assert theme == Theme(font="00FF7F")
+    assert refused == (() if wrong in (None, "") else ("background_color",))
 
 
 # ---- words ----
@@ -330,7 +399,7 @@ def fetch(assets: Assets, path: str, accept: str = "") -> Iterator[object]:
     return iter((response.status_code, response.headers, bytes(response.body)))
 
 
-@pytest.mark.parametrize("source", ["pay.css", "pay.js", "favicon.svg"])
+@pytest.mark.parametrize("source", ["pay.css", "pay.js", "card.css", "card.js", "favicon.svg"])
 def test_assets_are_hashed_and_immutable(assets: Assets, source: str) -> None:
     stem, suffix = source.split(".")
     url = assets.url(source)
@@ -344,6 +413,42 @@ def test_assets_are_hashed_and_immutable(assets: Assets, source: str) -> None:
     assert gzip.decompress(packed) == body
     _, headers, _ = fetch(assets, url, "gzip;q=0")
     assert "content-encoding" not in headers
+
+
+def test_theme_is_a_file_named_by_its_colours(assets: Assets) -> None:
+    theme = Theme("1F2A26", "F4F1E6", "E9B44C", "1F2A26")
+
+    status, headers, body = fetch(assets, theme.url)
+    assert status == 200
+    assert headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert headers["content-type"] == "text/css; charset=utf-8"
+    assert body == theme.css.encode()
+    assert theme.integrity == "sha384-" + base64.b64encode(hashlib.sha384(body).digest()).decode()
+    _, _, packed = fetch(assets, theme.url, "gzip")
+    assert gzip.decompress(packed) == body
+
+
+@pytest.mark.parametrize(
+    "name", ["1f2a26-F4F1E6-E9B44C-1F2A26.css", "F4F1E6-E9B44C-1F2A26.css", "x.css", "pay.css", "F4F1E6.css", ""]
+)
+def test_theme_of_another_shape_is_missing(assets: Assets, name: str) -> None:
+    assert next(fetch(assets, f"/assets/theme/{name}")) == 404
+
+
+def test_script_inventory_is_current() -> None:
+    written = (pathlib.Path(__file__).parents[1] / "docs" / "script-inventory.md").read_text()
+
+    assert written == script_inventory()
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_script_is_in_the_inventory_under_its_hash(pages: Pages, assets: Assets, state: str) -> None:
+    listed = {entry.url: entry.integrity for entry in assets.script_inventory()}
+    html = render(pages, state, "id")
+
+    loaded = dict(re.findall(r'<script src="([^"]+)" integrity="([^"]+)" defer>', html))
+    assert html.count("<script") == len(loaded) == 1
+    assert loaded.items() <= listed.items()
 
 
 def test_old_and_invented_assets_are_missing(assets: Assets) -> None:

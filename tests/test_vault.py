@@ -746,6 +746,27 @@ def test_a_rotation_beside_a_busy_gateway_loses_no_card(database: Database, vaul
     assert_readable(database, cards)
 
 
+@pytest.mark.parametrize("engine", ["postgresql"])  # on SQLite a rotation waits until the card is stored
+def test_a_card_stored_while_its_key_is_deleted_is_stored_with_the_next_key(database: Database, vault: Vault) -> None:
+    kept(database, vault)
+
+    class Overtaken(KeyRing):
+        rotated = 0
+
+        def active(self, tx: Tx, merchant_id: str) -> Any:
+            key = super().active(tx, merchant_id)
+            if not self.rotated:
+                with ThreadPoolExecutor(1) as thread:
+                    self.rotated = thread.submit(rotate, database, KeyRing(KEK)).result(20).deleted
+            return key
+
+    overtaken = Overtaken(KEK)
+    card = kept(database, Vault(overtaken), AMEX)
+
+    assert overtaken.rotated == 1
+    assert number_of(database, vault, card) == AMEX
+
+
 def test_two_rotations_at_once_lose_no_card(database: Database, vault: Vault) -> None:
     cards = a_full_vault(database, vault)
     before = key_ids(database)
@@ -849,6 +870,25 @@ def test_keys_made_while_they_are_rewrapped_open_with_the_new_vault_key(database
             return
 
     at_once(8, work)
+
+    for row in rows(database, "select id, merchant_id, wrapped from vault_key"):
+        KeyRing(NEW_KEK).unwrap(row["id"], row["merchant_id"], row["wrapped"])
+
+
+@pytest.mark.parametrize("engine", ["postgresql"])  # on SQLite there is one writer anyway
+def test_rewrapping_waits_for_a_key_that_is_being_made_and_takes_it_along(database: Database, vault: Vault) -> None:
+    kept(database, vault)
+
+    with ThreadPoolExecutor(1) as thread:
+        rewrapping: list[Any] = []
+
+        def make(tx: Tx) -> None:
+            vault.keyring.active(tx, "BRN-NEW")
+            rewrapping.append(thread.submit(rewrap, database, KEK, NEW_KEK))
+            time.sleep(0.3)  # time enough for it to have ended, if it did not wait
+
+        database.transact_now(make)
+        assert rewrapping[0].result(20) == 3
 
     for row in rows(database, "select id, merchant_id, wrapped from vault_key"):
         KeyRing(NEW_KEK).unwrap(row["id"], row["merchant_id"], row["wrapped"])

@@ -55,7 +55,8 @@ class Gateway:
         self.limits = WalletLimits.of(settings)
         self.directory = MerchantDirectory(self.database)
         self.deliverer = Deliverer(self.database, self.clock, settings, prepare)
-        self.vault = Vault.of(settings)
+        # Without cards no vault key is needed.
+        self.vault = Vault.of(settings) if settings.is_sandbox or settings.card_provider else None
         parts = Parts(self.database, self.clock, settings, self.vault)
         self.rooms: Mapping[str, Any] = open_rooms(self.channels, parts)
         self.worker = Worker(self.database, self.clock, settings, self.channels, self.deliverer, self.rooms)
@@ -71,7 +72,8 @@ class Gateway:
 
     def prepare_data(self) -> None:
         """Sandbox: take over the clock, and write the demo data once."""
-        self.database.transact_now(self.vault.make_ready)
+        if self.vault is not None:
+            self.database.transact_now(self.vault.make_ready)
         if not self.settings.is_sandbox:
             self.database.read_now(refuse_sandbox_data)
             return

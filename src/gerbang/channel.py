@@ -25,12 +25,12 @@ OUTCOMES = ("SUCCESS", "FAILED", "EXPIRED", "CANCELLED")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a room's running parts are made from."""
+    """What a room's running parts are made from. The vault is there in a sandbox, and where a card provider is."""
 
     database: Database
     clock: Clock
     settings: Settings
-    vault: Vault
+    vault: Vault | None
 
 
 @dataclass(frozen=True, slots=True)

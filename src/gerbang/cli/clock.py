@@ -114,7 +114,8 @@ def _close_overdue(data: Data) -> int:
     from gerbang.worker import Worker
 
     channels = all_channels()
-    rooms = open_rooms(channels, Parts(data.database, data.clock, data.settings, Vault.of(data.settings)))
+    vault = Vault.of(data.settings) if data.settings.is_sandbox or data.settings.card_provider else None
+    rooms = open_rooms(channels, Parts(data.database, data.clock, data.settings, vault))
     deliverer = Deliverer(data.database, data.clock, data.settings, prepare)
     worker = Worker(data.database, data.clock, data.settings, channels, deliverer, rooms)
 

@@ -159,7 +159,6 @@ ID: dict[str, str] = {
     "pay_in_full": "Bayar penuh",
     "plan_free": "Cicilan 0%, {tenor} bulan",
     "plan_interest": "Bunga {rate}%, total {total}",
-    "plan_fixed": "Cicilan {tenor} bulan lewat kartu Anda",
     "plans_count": "{count} cara bayar untuk kartu ini",
     "save_card": "Simpan kartu ini untuk belanja berikutnya di {shop}",
     "save_forced": "Kartu ini akan disimpan oleh {shop}",
@@ -399,7 +398,6 @@ EN: dict[str, str] = {
     "pay_in_full": "Pay in full",
     "plan_free": "0% instalments, {tenor} months",
     "plan_interest": "{rate}% interest, {total} in total",
-    "plan_fixed": "{tenor} monthly instalments on your card",
     "plans_count": "{count} ways to pay with this card",
     "save_card": "Save this card for next time at {shop}",
     "save_forced": "{shop} will save this card",
@@ -540,9 +538,18 @@ INFO: dict[Lang, dict[InfoTopic, tuple[Section, ...]]] = {
                 ),
             ),
             (
+                "Kartu Anda",
+                (
+                    "Nomor kartu dipakai untuk pembayaran yang Anda setujui. CVV tidak disimpan setelah bank menjawab.",
+                    "Kartu hanya disimpan bila Anda mencentangnya atau halaman memberi tahu bahwa toko menyimpannya. Kartu yang "
+                    "disimpan dapat Anda hapus di halaman pembayaran.",
+                ),
+            ),
+            (
                 "Yang diketahui toko",
                 (
-                    "Toko menerima hasil pembayaran, waktunya, dan nomor invoice. Toko tidak menerima PIN dan tidak melihat saldo Anda.",
+                    "Toko menerima hasil pembayaran, waktunya, dan nomor invoice. Toko tidak menerima PIN, nomor kartu, "
+                    "atau CVV, dan tidak melihat saldo Anda.",
                 ),
             ),
             (
@@ -564,7 +571,7 @@ INFO: dict[Lang, dict[InfoTopic, tuple[Section, ...]]] = {
             (
                 "Apa yang Anda setujui saat menekan Bayar",
                 (
-                    "Jumlah yang tertulis pada tombol dipindahkan dari saldo Anda kepada toko, satu kali, saat itu juga. "
+                    "Jumlah yang tertulis pada tombol dibayarkan dari saldo atau kartu Anda kepada toko, satu kali. "
                     "Tidak ada biaya tambahan di luar jumlah itu.",
                 ),
             ),
@@ -627,10 +634,18 @@ INFO: dict[Lang, dict[InfoTopic, tuple[Section, ...]]] = {
                 ),
             ),
             (
+                "Your card",
+                (
+                    "The card number is used for the payment you agree to. The security code is not kept once the bank has answered.",
+                    "A card is saved only if you tick the box or the page tells you that the shop saves it. You can remove a saved "
+                    "card on the payment page.",
+                ),
+            ),
+            (
                 "What the shop learns",
                 (
-                    "The shop receives the outcome of the payment, its time and the invoice number. It does not receive your PIN "
-                    "and does not see your balance.",
+                    "The shop receives the outcome of the payment, its time and the invoice number. It does not receive your "
+                    "PIN, card number or security code and does not see your balance.",
                 ),
             ),
             (
@@ -652,7 +667,7 @@ INFO: dict[Lang, dict[InfoTopic, tuple[Section, ...]]] = {
             (
                 "What you agree to when you press Pay",
                 (
-                    "The amount written on the button moves from your balance to the shop, once, at that moment. Nothing is added to it.",
+                    "The amount written on the button is paid from your balance or card to the shop, once. Nothing is added to it.",
                 ),
             ),
             (

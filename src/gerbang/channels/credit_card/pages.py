@@ -581,7 +581,7 @@ class CardPages:
             form_token=secrets.token_hex(16),
             discount=discount,
             promo_applied=discount > 0,
-            promo_issuer=None,
+            promo_issuer=_bank_title(digits) if discount else None,
             promos=tuple(PromoView(one.bin, one.discount) for one in terms.promos if 0 < one.discount < visit.order.amount),
             allow_bin=tuple(terms.allow_bin),
             payment_type=terms.payment_type.value,
@@ -746,6 +746,15 @@ def _requested_view(terms: Terms, options: CardOptions, amount: int) -> PlanView
     interest_bp = options.installments.bank(terms.acquirer).interest_bp.get(terms.tenor, 0)
     total = amount + (amount * interest_bp + 5_000) // 10_000
     return PlanView(f"{terms.acquirer.value}-{terms.tenor}", terms.tenor, -(-total // terms.tenor), total, interest_bp)
+
+
+def _bank_title(number_or_bin: str) -> str | None:
+    """The issuing bank as people know it, when it is one of ours."""
+    try:
+        bank = facts_of(number_or_bin).acquirer
+    except BadNumber:
+        return None
+    return bank.title if bank else None
 
 
 def _disclaimer(terms: Terms, lang: Lang) -> tuple[str | None, str | None]:

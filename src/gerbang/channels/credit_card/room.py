@@ -97,10 +97,11 @@ class CardRoom:
         self.database = parts.database
         self.clock = parts.clock
         self.settings: Settings = parts.settings
+        assert parts.vault is not None, "cards without a vault"
         self.vault: Vault = parts.vault
         self.acquirer = acquirer
         self.schemes = schemes
-        self.books = Books(parts.settings, parts.vault)
+        self.books = Books(parts.settings, self.vault)
         self._cvv_key = parts.settings.key("cvv between submit and authorisation")
 
     # -- a page's charge
@@ -434,7 +435,8 @@ class CardRoom:
             answer = found or AcquirerAnswer("TO")
             await self.database.transact(lambda tx: charging.conclude(tx, self.books, question, answer, now=self.clock.now()))
             return
-        answer = await self.follow_up(question)
+        # To a question whose answer was lost the acquirer may stay silent for ever; what became of it, it can be asked.
+        answer = await self.acquirer.inquire(question.id) or await self.follow_up(question)
         if answer.response_code == "TO":
             return  # still silent: the lease brings it back
         await self.database.transact(lambda tx: self._followed_up(tx, question, answer))

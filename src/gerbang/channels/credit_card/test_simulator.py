@@ -3,6 +3,9 @@
 import asyncio
 import multiprocessing
 import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,6 +29,8 @@ from gerbang.channels.credit_card.simulator import (
     Challenge,
     SandboxAcquirer,
     SandboxSchemes,
+    _authorise,
+    _follow_up,
     choose,
     chosen,
     current_challenge,
@@ -39,7 +44,7 @@ from gerbang.channels.credit_card.simulator import (
 from gerbang.clock import Clock
 from gerbang.errors import Reason, Refused
 from gerbang.money import Rupiah
-from gerbang.storage import Database, open_database
+from gerbang.storage import Database, Tx, open_database
 from support.gateway import NOON
 
 CHALLENGED, FRICTIONLESS, NO_3DS = "5573381011111101", "5120910000000012", "5120910000000038"
@@ -281,6 +286,46 @@ def test_refunds_side_by_side_never_exceed_what_was_taken(database: Database, ac
 
     assert sorted(asyncio.run(ask())) == ["00", "00", "12", "12", "12", "12"]
     assert money(database) == (10_000, 0)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "answers", "held"),
+    [
+        (follow("REFUND", "r1", 60_000), follow("REFUND", "r2", 60_000), ("00", "12"), 30_000),
+        (follow("REFUND", "r1", 60_000), follow("REFUND", "r1", 60_000), ("00", "00"), 30_000),
+        (follow("REFUND", "r1", 60_000), follow("VOID", "v1"), ("00", "12"), 30_000),
+        (sale(id="q2"), sale(id="q2"), ("00", "00"), 180_000),
+        (follow("REVERSE", "v1", authorise_id="q2"), sale(id="q2"), ("00", "12"), 90_000),
+    ],
+    ids=["two refunds", "one refund twice", "refund and void", "one sale twice", "reversal and its sale"],
+)
+def test_a_question_in_the_middle_of_another_counts_on_what_that_leaves(
+    database: Database, acquirer: SandboxAcquirer, first: Any, second: Any, answers: tuple[str, str], held: int
+) -> None:
+    """The first transaction is kept open until the second has read the same books."""
+    asyncio.run(acquirer.authorise(sale()))
+    inside, go_on = threading.Event(), threading.Event()
+
+    def ask(tx: Tx, question: Any) -> AcquirerAnswer:
+        return _follow_up(tx, question) if isinstance(question, FollowUpQuestion) else _authorise(tx, question, now=NOON)
+
+    def ask_and_wait(tx: Tx) -> AcquirerAnswer:
+        answer = ask(tx, first)
+        inside.set()
+        go_on.wait(10)
+        return answer
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(database.transact_now, ask_and_wait)
+        assert inside.wait(10)
+        other = pool.submit(database.transact_now, lambda tx: ask(tx, second))
+        time.sleep(0.3)
+        go_on.set()
+        found = (one.result(30), other.result(30))
+
+    assert tuple(answer.response_code for answer in found) == answers
+    assert (found[0] == found[1]) == (first == second)
+    assert money(database) == (held, 0)
 
 
 # Silence.
