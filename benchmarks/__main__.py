@@ -2,7 +2,7 @@
 
 python -m benchmarks                  everything (about 6 minutes)
 python -m benchmarks --quick          shorter runs, 10 thousand payments instead of 1 million
-python -m benchmarks --only create    create | stored | start
+python -m benchmarks --only create    create | stored | cards | start
 """
 
 import argparse
@@ -119,6 +119,33 @@ def bench_stored(directory: Path, *, seconds: float, rounds: int, sizes: tuple[i
             print(f"{size:>12,} stored {median(rates[size]):>10.0f}/s  {median(rates[size]) / empty:>6.0%} of empty")
 
 
+def bench_cards(directory: Path, *, seconds: float, rounds: int) -> None:
+    """Complete card payments (create, pay frictionless, notified), against the floor of one create."""
+    print(
+        f"\nCard lifecycles (create, pay, 3-D Secure frictionless, notified); medians of {rounds} interleaved runs of {seconds:g} s"
+    )
+    print(f"{'buyers':>12} {'cards/s':>10} {'one takes':>10} {'floor/s':>10} {'of floor':>9}")
+    with server(str(directory / "cards.db")):
+        cards(4, 1)  # warm
+        for buyers in (1, 16):
+            rates, times, floors = [], [], []
+            for _ in range(rounds):
+                result = cards(buyers, seconds)
+                rates.append(result["per_second"])
+                times.append(result["p50_ms"])
+                floors.append(load(FLOOR_PATH, buyers, seconds))
+            rate, floor = median(rates), median(floors)
+            print(f"{buyers:>12} {rate:>10.0f} {median(times):>7.1f} ms {floor:>10.0f} {rate / floor:>8.0%}")
+
+
+def cards(buyers: int, seconds: float, port: int = PORT) -> dict[str, float]:
+    """Card lifecycles per second and the median length of one."""
+    command = [sys.executable, "-m", "benchmarks.cards", "--port", str(port)]
+    command += ["--buyers", str(buyers), "--seconds", str(seconds)]
+    result: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return result
+
+
 def bench_start(directory: Path, *, rounds: int) -> None:
     """From starting the process to its first answer, and what it holds when idle."""
     import psutil
@@ -148,7 +175,7 @@ def bench_start(directory: Path, *, rounds: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", choices=("create", "stored", "start"))
+    parser.add_argument("--only", choices=("create", "stored", "cards", "start"))
     args = parser.parse_args()
     print(
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} processors, load generator beside the server"
@@ -161,6 +188,8 @@ def main() -> None:
             bench_start(directory, rounds=rounds)
         if args.only in (None, "create"):
             bench_create(directory, seconds=seconds, rounds=rounds)
+        if args.only in (None, "cards"):
+            bench_cards(directory, seconds=seconds, rounds=rounds)
         if args.only in (None, "stored"):
             bench_stored(directory, seconds=seconds, rounds=rounds, sizes=sizes)
 

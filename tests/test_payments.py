@@ -495,6 +495,12 @@ def an_open_refund(tx: Tx) -> Payment:
     return payment
 
 
+def an_open_refund_without_fee(tx: Tx) -> Payment:
+    payment = a_payment(tx, PaymentState.SUCCESS)
+    begin_refund(tx, payment, 20_000)
+    return payment
+
+
 def a_part_given_back(tx: Tx) -> Payment:
     return give_back(tx, charge(tx, a_payment(tx)), 20_000)
 
@@ -549,7 +555,11 @@ FORGERIES: dict[str, tuple[PaymentState | Callable[[Tx], Payment], str, str]] = 
     "a pending payment that says more than its order": (PaymentState.PENDING, "update payment set amount = 60001", "payment"),
     "a pending payment that was charged": (PaymentState.PENDING, "update payment set charged = 60000", "payment"),
     "a paid payment charged nothing": (PaymentState.SUCCESS, "update payment set charged = null", "payment"),
-    "a payment charged more than it asked for": (a_capture, "update payment set charged = 60001", "payment"),
+    "a payment charged more than it asked for": (
+        a_capture,
+        "update payment set charged = 60001; update transfer set amount = 60001 where entry = 'gross'",
+        "payment",
+    ),
     "a payment that never settles": (PaymentState.SUCCESS, "update payment set settles_at = null", "payment"),
     "an order that follows its replaced payment": (
         PaymentState.REPLACED,
@@ -592,7 +602,7 @@ FORGERIES: dict[str, tuple[PaymentState | Callable[[Tx], Payment], str, str]] = 
     "an unpaid payment of which something went back": (PaymentState.FAILED, "update payment set refunded = 1", "payment"),
     "a payment that forgot what is on its way back": (an_open_refund, "update payment set refunded = 0", "payment"),
     "more on its way back than was charged": (
-        an_open_refund,
+        an_open_refund_without_fee,
         "update payment set charged = 19999; update transfer set amount = 19999 where cause like 'pay_%' and entry = 'gross'",
         "payment",
     ),
@@ -619,6 +629,16 @@ FORGERIES: dict[str, tuple[PaymentState | Callable[[Tx], Payment], str, str]] = 
     "a refund that failed and is told to be open": (
         a_failed_refund,
         "update refund set state = 'PENDING', finished_at = null",
+        "refund",
+    ),
+    "a refund that went back and is told to be open": (
+        a_part_given_back,
+        "update refund set state = 'PENDING', finished_at = null",
+        "refund",
+    ),
+    "a failed refund that reserved and freed less": (
+        a_failed_refund,
+        "update transfer set amount = 1 where entry in ('reserve', 'unreserve')",
         "refund",
     ),
     "a failed refund whose reserve stayed": (a_failed_refund, "delete from transfer where entry = 'unreserve'", "refund"),

@@ -36,7 +36,7 @@ _CHECKS = (
         " coalesce((select t.amount from transfer t where t.cause = p.id and t.entry = 'release'), 0) as releases"
         f" from payment p where p.state in {_WITH_MONEY}) told"
         " where (state = 'AUTHORISED') <> (holds > 0 and releases = 0) or (releases > 0 and releases <> holds)"
-        " or (state in ('AUTHORISED', 'RELEASED') and holds <> charged) or (state = 'RELEASED' and holds = 0)"
+        " or (state in ('AUTHORISED', 'RELEASED') and holds <> charged)"
         " or (state = 'VOIDED' and not taken and (holds = 0 or holds <> charged))",
     ),
     (

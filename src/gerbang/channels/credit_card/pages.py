@@ -35,7 +35,7 @@ from gerbang.channels.credit_card.numbers import (
 )
 from gerbang.channels.credit_card.options import CardOptions, PaymentType
 from gerbang.channels.credit_card.promo import best
-from gerbang.channels.credit_card.responses import response
+from gerbang.channels.credit_card.responses import RESPONSES, is_approved, is_silent, response
 from gerbang.channels.credit_card.room import CardRefused, CardRoom, Submission
 from gerbang.channels.credit_card.sandbox_cards import featured
 from gerbang.channels.credit_card.terms import CODE, PAGE_PATH, THREE_DS_PATH, Quote, Terms, accepts_bin, options_of, terms_of
@@ -44,6 +44,7 @@ from gerbang.channels.credit_card.views import (
     CardPage,
     Decline,
     DemoCard,
+    Outcomes,
     PaidCard,
     PlanView,
     PromoView,
@@ -81,6 +82,7 @@ _NUMBER_FAULTS = {
     "wrong": "number_wrong",
     "brand": "number_brand",
 }
+_CODES = tuple(dict.fromkeys(row.code for row in RESPONSES))
 _REASONS: dict[str, Decline] = {"timeout": "verification_timeout", "cancelled": "verification_cancelled"}
 
 
@@ -97,6 +99,7 @@ class _Visit:
     embed: bool
     origin: str
     ip: str | None
+    outcome: tuple[str, str] = ("", "")
 
     @property
     def path(self) -> str:
@@ -184,6 +187,8 @@ class CardPages:
                 return await self._cancel(visit)
             case "remove":
                 return await self._remove(visit, form)
+            case "outcome" if self._wiring.settings.is_sandbox:
+                return await self._choose_outcome(visit, form)
             case _:
                 return self._see(visit)
 
@@ -354,6 +359,25 @@ class CardPages:
         )
         return self._see(visit)
 
+    async def _choose_outcome(self, visit: _Visit, form: FormData) -> Response:
+        """Sandbox: what the bank shall say to this payment from now on, whatever the card."""
+        from gerbang.channels.credit_card.simulator import choose, chosen
+
+        code, three_ds = _text(form, "response_code") or None, _text(form, "three_ds") or None
+        if code is not None and code not in _CODES:
+            return self._see(visit)
+
+        def write(tx: Tx) -> None:
+            kept = chosen(tx, visit.payment.id).follow_up_code
+            choose(tx, visit.payment.id, three_ds=three_ds, response_code=code, follow_up_code=kept)
+
+        try:
+            await self._wiring.database.transact(write)
+        except Refused as refused:
+            if refused.reason is not Reason.FIELD_INVALID:
+                raise
+        return self._see(visit)
+
     # -- to the bank and back
 
     async def to_bank(self, request: Request) -> Response:
@@ -439,6 +463,7 @@ class CardPages:
                 embed=embed or request.headers.get("sec-fetch-dest") == "iframe",
                 origin=f"{request.url.scheme}://{request.url.netloc}",
                 ip=request.client.host if request.client else None,
+                outcome=self._outcome(tx, payment) if self._wiring.settings.is_sandbox else ("", ""),
             )
 
         visit = await self._wiring.database.read(look)
@@ -605,6 +630,7 @@ class CardPages:
             decline=decline,
             attempts_left=left if visit.tried >= _SHOW_ATTEMPTS_FROM and left > 0 else None,
             demo_cards=self._demo_cards(visit.lang),
+            outcomes=self._outcomes(visit),
             embed=visit.embed,
             theme=_theme(terms),
         )
@@ -700,6 +726,28 @@ class CardPages:
                 otp=one.card.otp if one.card.three_ds == "challenge" else None,
             )
             for one in featured()
+        )
+
+    def _outcome(self, tx: Tx, payment: Payment) -> tuple[str, str]:
+        from gerbang.channels.credit_card.simulator import chosen
+
+        now = chosen(tx, payment.id)
+        return now.response_code or "", now.three_ds or ""
+
+    def _outcomes(self, visit: _Visit) -> Outcomes | None:
+        if not self._wiring.settings.is_sandbox:
+            return None
+        from gerbang.channels.credit_card.simulator import THREE_DS_CHOICES
+
+        groups: dict[str, list[tuple[str, str]]] = {"approved": [], "declined": [], "silent": []}
+        for code in _CODES:
+            group = "approved" if is_approved(code) else "silent" if is_silent(code) else "declined"
+            groups[group].append((code, response(code).message))
+        return Outcomes(
+            code=visit.outcome[0],
+            authentication=visit.outcome[1],
+            codes=tuple((group, tuple(sorted(listed))) for group, listed in groups.items()),
+            three_ds=tuple(THREE_DS_CHOICES),
         )
 
     def _error(self, request: Request, lang: Lang, kind: Literal["not_found", "replaced"], shop: str = "") -> Response:

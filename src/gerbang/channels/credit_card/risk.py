@@ -59,6 +59,13 @@ class RiskRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     block: RiskList = RiskList()
     allow: RiskList = RiskList()
 
+    @property
+    def counts_anything(self) -> bool:
+        """Whether a rule needs to know of earlier attempts: counting them costs."""
+        return any(
+            (self.max_attempts_per_card_per_hour, self.max_failures_per_card_per_hour, self.max_payments_per_customer_per_day)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RiskFacts:

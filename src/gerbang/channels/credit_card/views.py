@@ -76,6 +76,20 @@ class DemoCard:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What a tester may choose to happen to this payment, whatever the card ("" leaves it to the card).
+
+    codes     for each group ("approved", "declined", "silent"; keys of `outcome_*` in i18n) codes with the scheme's words
+    three_ds  keys of `outcome_3ds_*`
+    """
+
+    code: str
+    authentication: str
+    codes: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    three_ds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CardPage:
     """Everything `pay.html` shows.
 
@@ -121,6 +135,7 @@ class CardPage:
     decline: Decline | None = None
     attempts_left: int | None = None
     demo_cards: tuple[DemoCard, ...] = ()
+    outcomes: Outcomes | None = None
     embed: bool = False
     theme: Theme = DEFAULT
 
