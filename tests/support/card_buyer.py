@@ -58,10 +58,14 @@ class _Reader(HTMLParser):
         self.lang = ""
         self._form: Form | None = None
         self._late: list[tuple[str, str, str]] = []
+        self._templates = 0  # what is inside waits for a script
         self._into: list[Any] = []
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         said = {name: value or "" for name, value in attributes}
+        self._templates += tag == "template"
+        if self._templates:
+            return
         if tag == "html":
             self.lang = said.get("lang", "")
         if "data-state" in said:
@@ -102,6 +106,7 @@ class _Reader(HTMLParser):
             text.append(data)
 
     def handle_endtag(self, tag: str) -> None:
+        self._templates -= tag == "template"
         if tag == "form":
             self._form = None
         if self._into and self._into[-1][0] == tag:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from gerbang.channels.credit_card.bins import facts_of
 from gerbang.channels.credit_card.charges import (
     Charge,
     ChargeState,
@@ -235,7 +236,7 @@ def payment_type_of(options: CardOptions, sent: PaymentChoice | None) -> tuple[P
     """The type of a request and whether an authorisation is captured at once (S2-41, S2-42)."""
     wanted = sent.type if sent else None
     if not wanted:
-        return options.default_type, False
+        wanted = options.default_type.value
     if wanted == _AND_CAPTURE:
         wanted, auto_capture = "AUTHORIZE", True
     else:
@@ -615,7 +616,7 @@ def _listed(token: Token) -> ListedToken:
             expiry=_yy_mm(token),
             brand=card.brand,
             issuer=_bank_of(token),
-            country="ID",
+            country=facts_of(card.bin).country,
             bin=int(card.bin[:6]),
         ),
     )
@@ -635,4 +636,6 @@ def _masked_name(holder: str | None) -> str:
     """`EGA BUDIMAN` → `EGXXXXXXXXN`, as the document's sample has it."""
     if not holder:
         return ""
-    return holder if len(holder) <= 3 else holder[:2] + "X" * (len(holder) - 3) + holder[-1]
+    if len(holder) <= 3:
+        return holder[: len(holder) // 2] + "X" * (len(holder) - len(holder) // 2)
+    return holder[:2] + "X" * (len(holder) - 3) + holder[-1]

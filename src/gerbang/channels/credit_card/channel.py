@@ -12,6 +12,7 @@ from gerbang.channels.credit_card.options import CardOptions
 from gerbang.channels.credit_card.pages import card_pages
 from gerbang.channels.credit_card.room import CardRoom
 from gerbang.channels.credit_card.sandbox_cards import featured
+from gerbang.channels.credit_card.simulator import MAGIC_VALUES, SandboxAcquirer, SandboxSchemes
 from gerbang.channels.credit_card.terms import CODE
 from gerbang.channels.credit_card.wire import (
     CaptureRequest,
@@ -54,8 +55,6 @@ def open_room(parts: Parts) -> CardRoom | None:
         return CardRoom(parts, acquirer, schemes)
     if not parts.settings.is_sandbox:
         return None
-    from gerbang.channels.credit_card.simulator import SandboxAcquirer, SandboxSchemes
-
     return CardRoom(parts, SandboxAcquirer(parts.database, parts.clock), SandboxSchemes(parts.database, parts.clock))
 
 
@@ -136,5 +135,5 @@ CHANNEL = Channel(
     open=open_room,
     sweep=sweep,
     drive=drive,
-    magic_values={one.card.number: one.note("en") for one in featured()},
+    magic_values={one.card.number: one.note("en") for one in featured()} | MAGIC_VALUES,
 )

@@ -398,7 +398,8 @@ class CardPages:
         """The issuer's page posts its result here (CRes). What it says is not believed: the schemes are asked."""
         form = await request.form()
         found = await self._authentication(request)
-        lang = _lang(_text(form, "lang") or None, None)
+        wanted = _text(form, "lang") or request.query_params.get("lang")
+        lang = _lang(wanted, None)
         if found is None:
             return self._error(request, lang, "not_found")
         if found.charge_id is None or found.state == "USED":
@@ -408,7 +409,7 @@ class CardPages:
         charge = await self._room.continue_charge(charge, _text(form, "threeDSSessionData"))
         order, payment, merchant = await self._wiring.database.read(lambda tx: _with_merchant(tx, charge.payment_id))
         terms = terms_of(order)
-        lang = _lang(_text(form, "lang") or None, terms)
+        lang = _lang(wanted, terms)
         in_frame = request.headers.get("sec-fetch-dest") == "iframe"
         next_url = f"{PAGE_PATH}/{payment.id}?lang={lang}&done=1"
         if not in_frame and "sec-fetch-dest" in request.headers:
@@ -763,8 +764,10 @@ def _text(form: FormData, name: str) -> str:
 
 def _lang(wanted: str | None, terms: Terms | None) -> Lang:
     """What the buyer chose, else what the merchant asked for, else English, as documented (S2-28)."""
-    sent = wanted or (terms.theme.get("language", "") if terms else "")
-    return "id" if sent.lower() == "id" else "en"
+    for sent in (wanted, terms.theme.get("language") if terms else None):
+        if sent and sent.lower() in ("id", "en"):
+            return "id" if sent.lower() == "id" else "en"
+    return "en"
 
 
 def _theme(terms: Terms) -> Theme:

@@ -187,7 +187,15 @@ class CardRoom:
             return _Step(
                 charge,
                 authenticate=self._authentication_question(
-                    tx, authentication, merchant, card, payment.id, sent, challenge=verdict.challenge, now=now
+                    tx,
+                    authentication,
+                    merchant,
+                    card,
+                    payment.id,
+                    sent,
+                    phone=terms.customer.get("phone"),
+                    challenge=verdict.challenge,
+                    now=now,
                 ),
             )
 
@@ -268,6 +276,7 @@ class CardRoom:
         reference: str,
         sent: Submission,
         *,
+        phone: str | None,
         challenge: bool,
         now: datetime,
     ) -> AuthenticationQuestion:
@@ -278,9 +287,10 @@ class CardRoom:
             card=CardData(number, card.expiry, Brand(card.brand), sent.cvv),
             amount=authentication.amount,
             merchant_name=merchant.name,
-            phone=None,
+            phone=phone,
             lang=sent.lang,
-            notification_url=f"{sent.origin}{THREE_DS_PATH}/{authentication.id}",
+            # The bank's form brings nothing else of the page back: the language the buyer chose would be lost there.
+            notification_url=f"{sent.origin}{THREE_DS_PATH}/{authentication.id}?lang={sent.lang}",
             challenge=challenge,
         )
 

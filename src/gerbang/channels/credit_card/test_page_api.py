@@ -354,7 +354,8 @@ def test_a_payment_type_that_is_switched_off_is_refused(running: RunningGateway)
     shop = Shop.open(running, types=["AUTHORIZE", "SALE"], default_type="AUTHORIZE")
 
     refused(post(shop, payment={"type": "MOTO"}), "payment.type Invalid Format")
-    assert kept(shop, post(shop))["payment_type"] == "AUTHORIZE"
+    assert kept(shop, post(shop)).keys() == {"customer", "payment_type"}
+    assert kept(shop, post(shop, payment={"auto_capture": True})).keys() == {"customer", "payment_type", "auto_capture"}
 
 
 @pytest.mark.parametrize("word", ["yes", 1, []], ids=str)

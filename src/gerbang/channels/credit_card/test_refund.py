@@ -256,7 +256,7 @@ def test_a_refund_that_the_acquirer_declines_is_failed_and_the_money_stays(shop:
 
     assert answer.status == 200
     assert answer.json["refund"]["status"] == "FAILED"
-    assert answer.json["refund"]["message"] == "DO NOT HONOR"
+    assert answer.json["refund"]["message"] == "DO NOT HONOUR"
     assert "approval_code" not in answer.json["refund"]
     assert (shop.state(page), shop.balance(), shop.taken(page)) == ("SUCCESS", 90_000, 90_000)
     shop.told(1)
@@ -302,8 +302,7 @@ def test_a_refund_needs_the_merchants_money(shop: CardMerchant):
 
     answer = shop.refund(page, 40_001)
 
-    assert answer.status == 400, answer.body
-    assert answer.json["error"]["code"] == "INVALID_PARAMETER"
+    assert_refused(answer, "Insufficient Balance")
     assert (shop.balance(), shop.balance("refunding"), shop.taken(page)) == (40_000, 0, 90_000)
     assert shop.refund(page, 40_000).json["refund"]["status"] == "SUCCESS"
 
@@ -369,12 +368,12 @@ def test_while_a_refund_is_in_doubt_its_money_is_set_aside(sandbox: RunningGatew
     shop.choose(page, follow_up_code="TO")
 
     first, second = shop.refund(page, 60_000), shop.refund(page, 30_000)
-    too_much = shop.refund(page, 30_001)
+    too_much = shop.refund(page, 1)
 
     assert first.json["refund"]["message"] == "Refund Is Being Processed"
-    assert_refused(second, "Payment Is Being Processed", status=409)
+    assert second.json["refund"]["message"] == "Refund Is Being Processed", "a refund does not wait for another"
     assert_refused(too_much, "Refund Amount Exceeds Transaction Amount")
-    assert (shop.balance(), shop.balance("refunding")) == (30_000, 60_000)
+    assert (shop.balance(), shop.balance("refunding")) == (0, 90_000)
 
 
 # -- races, on both engines

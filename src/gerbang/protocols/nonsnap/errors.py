@@ -62,6 +62,8 @@ BY_REASON = {
     Reason.PAYMENT_BUSY: Answer(409, "INVALID_PARAMETER", "Payment Is Being Processed", _BODY),
     Reason.PAYMENT_NOT_PAID: Answer(400, "INVALID_PARAMETER", "Transaction Not Paid", _BODY),
     Reason.REFUND_TOO_LARGE: Answer(400, "INVALID_PARAMETER", "Refund Amount Exceeds Transaction Amount", _BODY),
+    # Nothing is documented for a merchant whose money is gone already. [inferred]
+    Reason.BALANCE_TOO_SMALL: Answer(400, "INVALID_PARAMETER", "Insufficient Balance", _BODY),
     Reason.REFUND_NOT_FOUND: Answer(400, "INVALID_PARAMETER", "Transaction Not Found", _BODY),
     Reason.AUTHORISATION_NOT_FOUND: Answer(400, "INVALID_PARAMETER", "Authorize Id Not Found", _BODY),
     Reason.AUTHORISATION_CAPTURED: Answer(400, "INVALID_PARAMETER", "Authorization Already Captured", _BODY),
