@@ -48,7 +48,7 @@ REFUNDING = account("merchant", "BRN-1", "refunding")
 BANK = account("acquirer", "BCA")
 FEES = account("fee", "CREDIT_CARD")
 
-# What some of the tests lend the merchant: 2,90 % of 60000.
+# 2,90 % of 60000.
 FEE = 1_740
 
 
@@ -175,7 +175,7 @@ def test_a_full_refund_gives_gross_and_fee_back_and_ends_the_payment(database: D
 
 
 def test_after_a_partial_capture_the_captured_amount_is_the_whole(database: Database) -> None:
-    """S2-41, dossier §9: refund.amount compares with the charged amount."""
+    """What a buyer was charged is what can go back, and not what was reserved or ordered [inferred]."""
     payment = database.transact_now(lambda tx: charge(tx, authorised(tx), 40_000, fee=1_160))
 
     assert refused_for(database, lambda tx: begin(tx, payment, 40_001)) is Reason.REFUND_TOO_LARGE
@@ -411,7 +411,7 @@ def test_a_refund_ends_once(
 
 @pytest.mark.parametrize("state", [PaymentState.PENDING, PaymentState.SUCCESS, PaymentState.PARTIALLY_REFUNDED])
 def test_a_refund_that_cannot_be_is_written_down_without_money(database: Database, state: PaymentState) -> None:
-    """S2-41, dossier §9: a partial void answers HTTP 200 with refund.status FAILED."""
+    """S2-106: a void of a part fails, and is answered as a refund that failed."""
     payment = database.transact_now(lambda tx: reopen(tx)[1] if state is PaymentState.PENDING else paid(tx))
     if state is PaymentState.PARTIALLY_REFUNDED:
         payment = database.transact_now(lambda tx: give_back(tx, payment, 1))
@@ -492,7 +492,7 @@ def test_voiding_an_unsettled_payment_takes_gross_and_fee_back(database: Databas
 
 @pytest.mark.parametrize("made", [authorised, paid])
 def test_a_void_is_of_the_whole(database: Database, made: Callable[[Tx], Payment]) -> None:
-    """A part is refused by whoever took the order for it (`refuse_refund`); should it come this far, nothing is written."""
+    """S2-106. A part is refused by whoever took the order for it (`refuse_refund`); should it come this far, nothing is written."""
     payment = database.transact_now(made)
 
     with pytest.raises(AssertionError):

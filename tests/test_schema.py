@@ -26,14 +26,14 @@ from gerbang.storage.migrating import engine_for, snapshot, upgrade
 from gerbang.storage.tables import metadata
 from support.gateway import NOON
 
-NEXT = '''
+NEXT = f'''
 """A table of the next version."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "next"
+down_revision = "{HEAD}"
 
 
 def upgrade() -> None:
@@ -54,9 +54,9 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """This program as its next version will be: one migration more."""
     folder = tmp_path / "next_version"
     shutil.copytree(Path(migrating.__file__).parent / "migrations", folder / "migrations")
-    (folder / "migrations" / "versions" / "0002_next.py").write_text(NEXT)
+    (folder / "migrations" / "versions" / "next.py").write_text(NEXT)
     monkeypatch.setattr(migrating, "_HERE", folder)
-    monkeypatch.setattr("gerbang.storage.opening.HEAD", "0002")
+    monkeypatch.setattr("gerbang.storage.opening.HEAD", "next")
     return folder
 
 
@@ -156,13 +156,13 @@ def test_a_database_of_an_older_version_is_migrated_and_keeps_its_rows(data_addr
             "insert into merchant (client_id, name, secret_key, created_at) values ('BRN-1', 'Toko', 'SK-1', 0)"
         )
     )
-    assert older.revision() == "0001"
+    assert older.revision() == HEAD
     older.close()
 
     with contextlib.closing(open_database(data_address)) as database:
         row = database.read_now(lambda tx: tx.one("select name, rate_bp from merchant"))
 
-        assert database.revision() == "0002"
+        assert database.revision() == "next"
         assert row is not None
         assert (row["name"], row["rate_bp"]) == ("Toko", 290)
         assert database.read_now(lambda tx: tx.has_table("next_thing"))
@@ -253,9 +253,9 @@ def test_processes_that_start_together_migrate_once(data_address: str, next_vers
 
 def test_a_migration_that_fails_in_the_middle_leaves_the_schema_as_it_was(data_address: str, next_version: Path) -> None:
     open_database(data_address, migrate=False).close()
-    upgrade(data_address, "0001")
+    upgrade(data_address, HEAD)
     before = described(data_address)
-    broken = next_version / "migrations" / "versions" / "0002_next.py"
+    broken = next_version / "migrations" / "versions" / "next.py"
     broken.write_text(NEXT + "    raise RuntimeError('power cut')\n")
 
     with pytest.raises(RuntimeError, match="power cut"):
@@ -304,4 +304,4 @@ def test_a_path_with_strange_characters_can_be_migrated_too(tmp_path: Path, next
     upgrade(path, "0001")
 
     with contextlib.closing(open_database(path)) as database:
-        assert database.revision() == "0002"
+        assert database.revision() == "next"

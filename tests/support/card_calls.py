@@ -49,6 +49,7 @@ SILENT = "4555550000300009"
 UNVERIFIED = "5200000000000015"  # any OTP is refused
 FOREIGN = "4555552100000018"  # Singapore; frictionless
 BCA_CARD = "4555551100000010"
+HSBC_CARD = "4555551900000012"  # installments off us
 CVV = "739"  # no year, port or duration, so that it can be looked for
 
 _CLIENTS = 400

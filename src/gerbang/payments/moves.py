@@ -41,7 +41,8 @@ def advance(
         payer=payer or payment.payer,
         approval_code=approval_code or payment.approval_code,
         failure=failure or payment.failure,
-        finished_at=now if payment.finished_at is None else payment.finished_at,
+        # A captured payment is paid when it is captured.
+        finished_at=now if payment.finished_at is None or move is Move.CAPTURED else payment.finished_at,
         charged=payment.charged if charged is None else charged,
         settles_at=settles_at or payment.settles_at,
         capture_before=capture_before or payment.capture_before,

@@ -55,7 +55,7 @@ def open_order(
         order = _hold_order(tx, merchant_id, invoice_number) if retriable else None
     if order is None:
         raise Refused(Reason.INVOICE_ALREADY_USED, field="order.invoice_number", invoice_number=invoice_number)
-    order = _reopen(tx, order, amount=amount, request_id=request_id, details=details, now=now)
+    order = _reopen(tx, order, channel=channel, amount=amount, request_id=request_id, details=details, now=now)
     return order, _open_payment(tx, order, channel=channel, expires_at=expires_at, now=now)
 
 
@@ -98,10 +98,16 @@ def _hold_order(tx: Tx, merchant_id: str, invoice_number: str) -> Order | None:
     return order_from(held)
 
 
-def _reopen(tx: Tx, order: Order, *, amount: Rupiah, request_id: str, details: dict[str, Any], now: datetime) -> Order:
+def _reopen(
+    tx: Tx, order: Order, *, channel: str, amount: Rupiah, request_id: str, details: dict[str, Any], now: datetime
+) -> Order:
     if order.state not in _UNPAID:
         raise Refused(Reason.INVOICE_ALREADY_PAID, field="order.invoice_number", invoice_number=order.invoice_number)
-    for payment in payments_of(tx, order.id):
+    earlier_payments = payments_of(tx, order.id)
+    if any(payment.channel != channel for payment in earlier_payments):
+        # Another channel's page is open under this number, and it reads the order in its own way.
+        raise Refused(Reason.INVOICE_ALREADY_USED, field="order.invoice_number", invoice_number=order.invoice_number)
+    for payment in earlier_payments:
         if not payment.state.is_final:
             advance(tx, payment, Move.REPLACED, now=now)
     # A refund may name any call that opened this order.

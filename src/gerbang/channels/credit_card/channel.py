@@ -135,5 +135,5 @@ CHANNEL = Channel(
     open=open_room,
     sweep=sweep,
     drive=drive,
-    magic_values={one.card.number: one.note("en") for one in featured()} | MAGIC_VALUES,
+    magic_values={**{one.card.number: one.note("en") for one in featured()}, **MAGIC_VALUES},
 )

@@ -24,7 +24,6 @@ from gerbang.payments import (
     take,
 )
 from gerbang.payments.moves import record_event
-from gerbang.payments.queries import find_payment
 from gerbang.protocols.nonsnap.notification import tell
 from gerbang.storage import Tx
 
@@ -79,14 +78,12 @@ def release_due(tx: Tx, books: Books, *, now: datetime, limit: int) -> int:
     """Let go of authorisations nobody captured in time; how many. One that is being captured or voided right now is left alone."""
     rows = tx.all(
         "select p.id as id from payment p where p.state = 'AUTHORISED' and p.channel = :channel and p.capture_before <= :now"
-        " and not exists (select 1 from card_question q where q.payment_id = p.id and q.state = 'ASKED')"
+        " and p.refunded = 0 and not exists (select 1 from card_question q where q.payment_id = p.id and q.state = 'ASKED')"
         " order by p.capture_before limit :limit",
         {"channel": CODE, "now": to_ms(now), "limit": limit},
     )
     for row in rows:
-        found = find_payment(tx, row["id"])
-        assert found is not None
-        order, payment = found
+        order, payment = get_payment(tx, row["id"])
         released = let_go(tx, payment, Move.RELEASED, now=now, failure="RELEASED")
         merchant = get(tx, payment.merchant_id)
         tell(tx, merchant, order, released, notification(tx, order, released), settings=books.settings, now=now)

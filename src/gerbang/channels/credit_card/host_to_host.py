@@ -25,7 +25,7 @@ from gerbang.channels.credit_card.authentications import (
 from gerbang.channels.credit_card.bins import facts_of
 from gerbang.channels.credit_card.charges import Charge, ChargeState, Question, charges_of, get_charge, questions_about
 from gerbang.channels.credit_card.charging import Attempt
-from gerbang.channels.credit_card.installments import Acquirer
+from gerbang.channels.credit_card.installments import Acquirer, Plan, requested_plan
 from gerbang.channels.credit_card.numbers import BadExpiry, BadNumber, Brand, check_number, is_cvv, parse_expiry
 from gerbang.channels.credit_card.options import PaymentType
 from gerbang.channels.credit_card.provider import AuthenticationAnswer, AuthenticationQuestion, CardData
@@ -143,12 +143,13 @@ def charge(call: Call, body: ChargeRequest) -> ChargeResponse | Ask:
         host_to_host=True,
     )
     wanted: Acquirer | None = None
-    off_us = False
+    plan: Plan | None = None
     if payment_type is PaymentType.INSTALLMENT:
         wanted, terms.tenor = check_installment(options, body.payment, order.amount, [])
         terms.acquirer = wanted
-        off_us = options.installments.mode(wanted) == "off_us"
-        if facts.acquirer is not wanted and not off_us:
+        plan = requested_plan(options.installments, facts, wanted, terms.tenor, order.amount)
+        if plan is None:
+            # Off us, too, it is the issuer who turns the sale into installments.
             raise Refused(Reason.FIELD_INVALID, field="payment.acquirer")
     check_mandiri(call, options, body.payment, order.invoice_number)
     acquirer = route(
@@ -187,7 +188,8 @@ def charge(call: Call, body: ChargeRequest) -> ChargeResponse | Ask:
             email=customer.get("email"),
             ip=None,
             tenor=terms.tenor,
-            off_us=off_us,
+            interest_bp=plan.interest_bp if plan else 0,
+            off_us=plan is not None and plan.off_us,
             descriptor=order.descriptor if options.descriptor else None,
             final=True,
             request_id=call.request_id,

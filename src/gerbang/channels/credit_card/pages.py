@@ -204,8 +204,8 @@ class CardPages:
         plans: tuple[Plan, ...] = ()
         if len(digits) >= 6 and digits.isascii() and digits.isdigit():
             quoted = self._quote(visit, digits)
-            plans = quoted.plans if quoted else ()
-        listed = [msgspec.to_builtins(_plan_view(plan)) for plan in plans] if len(plans) > 1 else []
+            plans = quoted.plans if quoted and not quoted.locked else ()
+        listed = [msgspec.to_builtins(_plan_view(plan)) for plan in plans] if _to_choose(plans) else []
         full = any(plan.tenor == 0 for plan in plans) or not plans
         return JSONResponse({"plans": listed, "allow_full": full}, headers={"Cache-Control": "no-store"})
 
@@ -267,7 +267,7 @@ class CardPages:
             offered = quoted.plans if quoted else ()
             if not offered:
                 errors.append(FieldError("choice" if token is not None else "number", "number_refused"))
-            elif plan_id is None and len(offered) > 1:
+            elif plan_id is None and _to_choose(offered) and not (quoted and quoted.locked):
                 errors.append(FieldError("plan", "plan_now_offered"))
             elif plan_id is not None and all(plan.id != plan_id for plan in offered):
                 if len(offered) == 1 and offered[0].tenor == 0:
@@ -592,7 +592,7 @@ class CardPages:
         discount = quoted.discount if quoted else 0
         plans = quoted.plans if quoted else ()
         locked = terms.payment_type is PaymentType.INSTALLMENT and terms.acquirer is not None
-        shown: tuple[PlanView, ...] = tuple(_plan_view(plan) for plan in plans) if len(plans) > 1 or locked else ()
+        shown: tuple[PlanView, ...] = tuple(_plan_view(plan) for plan in plans) if _to_choose(plans) or locked else ()
         if locked and not shown:
             shown = (_requested_view(terms, options, visit.order.amount),)
         chosen = typed.plan if typed.plan and any(plan.id == typed.plan for plan in shown) else (shown[0].id if shown else None)
@@ -785,6 +785,11 @@ def _asks_cvv(terms: Terms, *, saved: bool) -> bool:
     if terms.payment_type is PaymentType.MOTO:
         return False
     return terms.payment_type is not PaymentType.RECURRING or not saved
+
+
+def _to_choose(plans: tuple[Plan, ...]) -> bool:
+    """Whether the buyer has to say how to pay. A single tenor counts: nobody pays by the month without having seen it."""
+    return any(plan.tenor for plan in plans)
 
 
 def _plan_view(plan: Plan) -> PlanView:

@@ -416,11 +416,12 @@ def test_an_installment_is_paid_in_full_and_tells_bank_and_tenor(shop: CardMerch
     ("number", "amount", "payment", "message"),
     [
         (APPROVED, 600_000, {"acquirer": "BCA", "tenor": 12}, "payment.acquirer Invalid Format"),
+        (BCA_CARD, 600_000, {"acquirer": "HSBC", "tenor": 12}, "payment.acquirer Invalid Format"),
         (BCA_CARD, 600_000, {"acquirer": "BCA", "tenor": 7}, "payment.tenor Invalid Format"),
         (BCA_CARD, 499_999, {"acquirer": "BCA", "tenor": 12}, "order.amount Invalid Format"),
         (BCA_CARD, 600_000, {"acquirer": "NOBODY", "tenor": 12}, "payment.acquirer Invalid Format"),
     ],
-    ids=["another bank's card", "tenor not offered", "below the minimum", "unknown bank"],
+    ids=["another bank's card", "another bank's card, off us", "tenor not offered", "below the minimum", "unknown bank"],
 )
 def test_an_installment_the_card_cannot_have_is_refused(
     shop: CardMerchant, number: str, amount: int, payment: dict[str, Any], message: str

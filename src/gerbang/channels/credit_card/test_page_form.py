@@ -664,15 +664,16 @@ def test_only_allowed_tenors_are_offered(shop: Shop):
     assert offered([3, 12]) == ["BCA-3", "BCA-12"]
 
 
-def test_the_only_tenor_that_is_left_is_taken_without_asking_twice(shop: Shop):
-    """S2-36."""
+def test_the_only_tenor_that_is_left_is_shown_before_it_is_taken(shop: Shop):
+    """S2-36: nobody pays by the month without having seen it; the script's list has it too."""
     code = invoice()
     buyer = shop.buyer(code, 1_000_000, override_configuration={"allow_tenor": 6}).pay(BCA)
-    if not buyer.is_sent_to_bank:
-        assert buyer.errors.keys() == {"plan"}
-        buyer.pay(BCA, plan="BCA-6")
+    assert (buyer.errors.keys(), buyer.options("plan")) == ({"plan"}, ["BCA-6"])
+    listed = shop.running.request("GET", f"{buyer.page_path}/plans?bin={BCA[:8]}").json
+    assert ([one["id"] for one in listed["plans"]], listed["allow_full"]) == (["BCA-6"], False)
 
-    assert buyer.verify().state == "paid"
+    buyer.pay(BCA, plan="BCA-6").verify()
+
     assert shop.told(code)[-1]["payment"]["tenor"] == 6
 
 
