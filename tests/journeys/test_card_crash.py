@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ class KilledServer(RunningGateway):
         self._command = [sys.executable, "-m", "gerbang", "serve", "--data", data, "--port", str(self.port)]
         self._environment = {
             **os.environ,
-            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]),
             PAUSES: str(self.pauses),
             "GERBANG_CARD_PROVIDER": "support.slow_cards:make",
             "GERBANG_POLL_INTERVAL_S": "0.05",
@@ -100,7 +101,9 @@ class KilledServer(RunningGateway):
         (self.pauses / point).touch()
 
     def await_held(self, points: list[str]) -> None:
-        eventually(lambda: all((self.pauses / f"at:{point}").exists() for point in points), timeout_s=30)
+        with contextlib.suppress(AssertionError):
+            eventually(lambda: all((self.pauses / f"at:{point}").exists() for point in points), timeout_s=30)
+        assert [point for point in points if not (self.pauses / f"at:{point}").exists()] == [], "never came there"
 
     def kill(self) -> None:
         """What a power cut leaves of a process; what was slow is not slow any more afterwards."""
@@ -180,7 +183,7 @@ def crash(server: KilledServer, merchant: Listener) -> World:
     shop = CardMerchant(server, merchant)
     world = World(server, shop, {})
     started: list[tuple[str, Callable[[], object]]] = []
-    h2h: list[tuple[str, str, int]] = []
+    h2h: list[tuple[str, str]] = []
     amounts = iter(range(90_001, 90_100))
 
     settled = {f"{point} REFUND": shop.paid(amount=50_000) for point in ("before", "after")}
@@ -199,7 +202,7 @@ def crash(server: KilledServer, merchant: Listener) -> World:
             return shop.charge(authentication_id, invoice=invoice, amount=amount, request_id=request_id)
 
         started.append((f"{point}:AUTHORISE:{amount}", charge))
-        h2h.append((f"{point} AUTHORISE", invoice, amount))
+        h2h.append((f"{point} AUTHORISE", invoice))
         world.cases[f"{point} AUTHORISE"] = Case(CardPage(invoice, request_id, ""), amount, again=charge)
 
         # A page's card at the 3-D Secure server, and one back from the bank and at the acquirer.
@@ -251,13 +254,6 @@ def crash(server: KilledServer, merchant: Listener) -> World:
         started.append((f"{point}:REFUND:{amount}", refund))
         world.cases[f"{point} REFUND"] = Case(page, amount, again=refund)
 
-        # An authorisation nobody knows the outcome of, being undone.
-        amount = next(amounts)
-        page = shop.page(amount=amount)
-        shop.choose(page, three_ds="frictionless")
-        started.append((f"{point}:REVERSE:{amount}", lambda page=page: shop.submit(page, SILENT)))  # type: ignore[misc]
-        world.cases[f"{point} REVERSE"] = Case(page, amount)
-
     # At the bank, with nothing going on here.
     page = shop.page(amount=next(amounts), card={"save": True})
     opener = shop.submit(page, CHALLENGED, form=world.browser)
@@ -278,7 +274,7 @@ def crash(server: KilledServer, merchant: Listener) -> World:
     for thread in threads:
         thread.start()
     server.await_held(points)
-    for name, invoice, amount in h2h:
+    for name, invoice in h2h:
         world.cases[name].page = page_of(shop, invoice)
     server.kill()
     for thread in threads:
@@ -355,12 +351,6 @@ def test_a_void_and_a_refund_are_finished(swept: World):
         assert swept.state(name) == "PARTIALLY_REFUNDED"
         swept.assert_books_agree(name, 50_000 - swept.cases[name].amount)
     assert swept.shop.balance("refunding") == 0
-
-
-def test_a_reversal_is_finished(swept: World):
-    for name in ("before REVERSE", "after REVERSE"):
-        assert swept.charges(name) == [("DECLINED", "TO")]
-        swept.assert_books_agree(name, 0)
 
 
 def test_what_the_sweeper_ended_answers_the_merchants_repeat(swept: World):
@@ -443,8 +433,6 @@ def test_every_end_was_told_once_and_truly(swept: World):
         "after VOID": ["SUCCESS", "VOIDED"],
         "before REFUND": ["SUCCESS", "SUCCESS"],
         "after REFUND": ["SUCCESS", "SUCCESS"],
-        "before REVERSE": ["FAILED"],
-        "after REVERSE": ["FAILED"],
     }
     receiver = swept.shop.listener
     assert receiver is not None
@@ -546,6 +534,33 @@ def test_the_same_on_postgresql(tmp_path: Path, merchant: Listener, postgres_dsn
         assert find_in_database(world.server.database, numbers=NUMBERS, cvvs=[CVV]) == []
 
 
+# -- the sweeper itself
+
+
+@pytest.mark.parametrize("point", ["before", "after"])
+def test_a_reversal_under_way_at_the_crash_is_finished_and_only_then_told(tmp_path: Path, merchant: Listener, point: str):
+    server = KilledServer(str(tmp_path / "gerbang.db"), tmp_path, card_answer_timeout_s="2")
+    try:
+        shop = CardMerchant(server, merchant)
+        page = shop.page(amount=90_001)
+        shop.choose(page, three_ds="frictionless")
+        server.hold(f"{point}:REVERSE:90001")
+        shop.submit(page, SILENT)
+        server.await_held([f"{point}:REVERSE:90001"])
+        before = [one for one in merchant.received() if one.header("Client-Id") == shop.client_id]
+
+        server.kill()
+        server.start()
+
+        assert before == []
+        told = body_of(shop.told(1, timeout_s=20)[0])
+        assert (told["transaction"]["status"], told["card_payment"]["response_code"]) == ("FAILED", "TO")
+        assert (shop.taken(page), shop.reserved(page)) == (0, 0)
+        assert_clean(server.database)
+    finally:
+        server.stop()
+
+
 # -- an acquirer that is merely slow
 
 
@@ -594,3 +609,30 @@ def test_a_slow_capture_that_the_sweeper_finished_is_captured_once(slow: tuple[R
     assert (answer.status, answer.json["payment"]["status"]) == (200, "SUCCESS")
     assert (shop.state(page), shop.taken(page), shop.balance()) == ("SUCCESS", 90_001, 90_001)
     assert gateway.database.read_now(lambda tx: get_payment(tx, page.payment_id)[1].charged) == 90_001
+
+
+def test_an_acquirer_that_hangs_holds_up_neither_other_questions_nor_expiry(slow: tuple[RunningGateway, Path]):
+    """The sweeper asks all at once, and none of them for longer than an answer may take."""
+    gateway, pauses = slow
+    shop = CardMerchant(gateway)
+    hanging, hanging_id = shop.authorised(amount=90_001)
+    lost, lost_id = shop.authorised(amount=90_002)
+    unpaid = shop.page()
+    (pauses / "before:CAPTURE:90001").write_text("6")
+    shop.choose(lost, follow_up_code="TO")
+    caller = threading.Thread(target=lambda: shop.capture(hanging_id), daemon=True)
+    caller.start()
+    eventually(lambda: (pauses / "at:before:CAPTURE:90001").exists())
+    time.sleep(0.5)  # the sweeper is asking too, by now
+
+    shop.capture(lost_id)
+    began = time.monotonic()
+    gateway.control("POST", "/clock", {"advance_s": 3_601})
+
+    eventually(lambda: (shop.state(lost), shop.state(unpaid)) == ("SUCCESS", "EXPIRED"), timeout_s=3)
+    assert time.monotonic() - began < 4, "moving the clock does not wait for the one that hangs"
+    assert shop.state(hanging) == "AUTHORISED"
+    (pauses / "before:CAPTURE:90001").unlink()
+    eventually(lambda: shop.state(hanging) == "SUCCESS", timeout_s=10)
+    caller.join(10)
+    assert shop.taken(hanging) == 90_001

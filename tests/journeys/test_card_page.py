@@ -4,6 +4,7 @@ Cards dossier §§6, 7, 8 and 21. How each state looks by itself is promised in 
 GERBANG_SCREENSHOTS=DIR keeps a picture of every state, to be looked at.
 """
 
+import contextlib
 import gzip
 import os
 import re
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Frame, FrameLocator, Locator, Page, expect
+from playwright.sync_api import Error as PlaywrightError
 
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.settings import SANDBOX_SECRET_KEY
@@ -187,8 +189,9 @@ def assert_accessible(frame: Frame, name: str) -> None:
     # A frame without an address is one whose page has not come.
     if not frame.url.startswith("http"):
         return
-    # Of a frame inside, its own page answers for itself.
-    violations = Axe().run(frame, options="{iframes: false}")["violations"]
+    # A frame inside answers for itself. What is folded away nobody sees, and its colours have nothing behind them.
+    folded = [["details:not([open]) > :not(summary)"]]
+    violations = Axe().run(frame, context={"exclude": folded}, options="{iframes: false}")["violations"]
     assert violations == [], (name, [(one["id"], [node["html"] for node in one["nodes"]]) for one in violations])
     wide = frame.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0, f"{name}: {frame.url} scrolls sideways by {wide} px"
@@ -351,7 +354,7 @@ def test_installments_appear_once_the_card_is_known(
     buyer.enter_code()
 
     buyer.sees("paid")
-    expect(page.locator("main")).to_contain_text(re.compile(r"6 × Rp\s200\.000"))
+    expect(page.locator("main")).to_contain_text(re.compile(r"6 (×|instalments of) Rp\s200\.000"))
     seen(page, f"paid-in-installments-{view}")
     told = merchant.wait_for(1)[0].json()
     assert told["order"]["amount"] == 1_200_000
@@ -501,7 +504,8 @@ def test_an_authorisation_says_that_the_money_is_held(
     buyer.sees("paid")
     expect(page.locator("h1")).not_to_have_text("Pembayaran berhasil" if lang == "id" else "Payment successful")
     seen(page, f"held-{view}")
-    assert buyer.transfers == []
+    [held] = buyer.transfers
+    assert held["credit"].endswith(":authorised")
 
 
 EMBED = """([url, width, height]) => {
@@ -645,12 +649,17 @@ def test_going_back_and_reloading_after_paying_never_pays_again(
     page.reload()
     buyer.sees("paid")
     for _ in range(3):
-        page.go_back()
-        page.reload()
-        if buyer.go.count():
-            buyer.pay(KNOWN)
-        buyer.open()
+        # Chromium asks before it shows the answer to a POST again; a buyer who insists sends it again.
+        with contextlib.suppress(PlaywrightError):
+            page.go_back()
+        with contextlib.suppress(PlaywrightError):
+            page.reload()
+        for _ in range(10):
+            with contextlib.suppress(PlaywrightError):  # Chromium's own error page is still on its way
+                buyer.open()
+                break
         buyer.sees("paid")
+        expect(buyer.go).to_have_count(0)
 
     assert len(buyer.transfers) == 1
     assert len(merchant.wait_for(1)) == 1
@@ -781,7 +790,7 @@ def test_the_countdown_ends_in_a_page_that_cannot_be_paid(
     buyer.open(lang)
     buyer.fill(KNOWN)
 
-    buyer.sees("expired")  # by itself
+    expect(page.locator("[data-state=expired]")).to_be_visible(timeout=15_000)  # by itself
     seen(page, f"expired-{view}")
     assert buyer.status == "EXPIRED"
 

@@ -23,7 +23,7 @@ from gerbang.channels.credit_card.numbers import Brand, expiry_of_yymm
 from gerbang.channels.credit_card.options import CardOptions, PaymentType
 from gerbang.channels.credit_card.promo import Promo
 from gerbang.channels.credit_card.provider import AcquirerAnswer
-from gerbang.channels.credit_card.responses import response
+from gerbang.channels.credit_card.responses import is_approved, response
 from gerbang.channels.credit_card.room import CardRoom
 from gerbang.channels.credit_card.terms import CODE, PAGE_PATH, Terms, options_of
 from gerbang.channels.credit_card.wire import (
@@ -76,6 +76,7 @@ from gerbang.payments import (
     refunds_of,
     refuse_refund,
 )
+from gerbang.payments.moves import hold_payment
 from gerbang.protocols.nonsnap.decode import plain
 from gerbang.protocols.nonsnap.notification import override_warning
 from gerbang.storage import Tx
@@ -344,7 +345,8 @@ def capture(call: Call, body: CaptureRequest) -> ChargeResponse | Ask:
         return _ask_capture(call, mine)
     if mine is not None:
         return _captured(call, charge, mine, None)
-    _, payment = get_payment(call.tx, charge.payment_id)
+    # Held: whoever captures or voids at this moment has come before us, and we see it, or finds our question.
+    payment = hold_payment(call.tx, charge.payment_id)
     _check_capturable(payment, call)
     assert payment.charged is not None
     amount = body.payment.capture_amount
@@ -407,8 +409,12 @@ def _own_question(call: Call, subject: str, kind: str) -> Question | None:
 def _captured(call: Call, charge: Charge, question: Question, answer: AcquirerAnswer | None) -> ChargeResponse:
     """The answer to a capture, from where the payment stands now."""
     order, payment = get_payment(call.tx, charge.payment_id)
-    code = answer.response_code if answer else ("00" if payment.state is not PaymentState.AUTHORISED else "05")
-    if payment.state is not PaymentState.AUTHORISED:
+    code = answer.response_code if answer else "TO"
+    if code == "TO" and payment.state is not PaymentState.AUTHORISED:
+        code = "00"  # the sweeper was quicker
+    elif answer is None:
+        code = "05"
+    if is_approved(code, Brand(charge.details.brand)):
         status = "SUCCESS"
     else:
         status = "PENDING" if code == "TO" else "FAILED"

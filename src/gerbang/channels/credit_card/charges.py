@@ -55,7 +55,7 @@ class ChargeDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     risk_*       what the risk rules said
     token        the token under which the card was saved
     consent      when the buyer agreed to the disclaimer, and the SHA-256 of the text
-    form         a hash of the form's own key: the same form sent twice is one charge
+    form         a keyed hash of the form and its card: the same form sent twice is one charge
     final        a decline ends the payment too (host-to-host)
     """
 

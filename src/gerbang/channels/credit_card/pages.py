@@ -256,7 +256,7 @@ class CardPages:
             cvv = clean(cvv)
             if not cvv:
                 errors.append(FieldError("cvv", "cvv_missing"))
-            elif brand is not None and not is_cvv(cvv, brand):
+            elif not any(is_cvv(cvv, one) for one in ([brand] if brand is not None else Brand)):
                 errors.append(FieldError("cvv", "cvv_incomplete"))
         else:
             cvv = ""
@@ -759,7 +759,8 @@ class CardPages:
 
 def _text(form: FormData, name: str) -> str:
     value = form.get(name)
-    return value.strip() if isinstance(value, str) else ""
+    # No keyboard writes a NUL, and PostgreSQL keeps none.
+    return value.replace("\x00", "").strip() if isinstance(value, str) else ""
 
 
 def _lang(wanted: str | None, terms: Terms | None) -> Lang:

@@ -1,11 +1,12 @@
 """The card room at work: transactions with questions to the outside between them. What a page, a call or the sweeper starts ends here."""
 
-import hashlib
+import asyncio
 import hmac
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from gerbang.channel import Channel, Parts
 from gerbang.channels.credit_card import charging
@@ -49,6 +50,7 @@ from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, get
 from gerbang.money import Rupiah
 from gerbang.payments import Move, Order, Payment, PaymentState, get_payment
+from gerbang.payments.moves import hold_payment
 from gerbang.protocols.nonsnap.outcomes import close_unpaid
 from gerbang.settings import Settings
 from gerbang.storage import Tx
@@ -57,6 +59,7 @@ from gerbang.vault import CardForgotten, SealBroken, StoredCard, Vault, find_tok
 log = logging.getLogger(__name__)
 
 _SWEEP_BATCH = 20
+_Subject = TypeVar("_Subject", Question, Charge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +116,11 @@ class CardRoom:
         """
         now = self.clock.now()
 
-        form = form_of(sent.browser_key)
+        form = self._form_of(sent)
 
         def start(tx: Tx) -> _Step:
+            # Held from the first look on: of the same form sent twice at once, the second has to find what the first wrote.
+            hold_payment(tx, payment_id)
             sent_before = next((one for one in charges_of(tx, payment_id) if one.details.form == form), None)
             if sent_before is not None:
                 return _Step(sent_before)  # the same form again: a reload, or a second press
@@ -352,6 +357,13 @@ class CardRoom:
         except SealBroken:
             return None
 
+    def _form_of(self, sent: Submission) -> str:
+        """What may be kept of a form, enough to know it again: keyed, and without the CVV. The card is part of it: a browser that
+        goes back shows the old form, and another card typed there is another attempt."""
+        expiry = sent.expiry.yymm if sent.expiry else ""
+        parts = ("form", sent.browser_key, sent.token or sent.number or "", expiry, sent.plan_id or "")
+        return hmac.new(self._cvv_key, "|".join(parts).encode(), "sha256").hexdigest()
+
     def _key_of(self, charge_id: str, browser_key: str) -> bytes:
         # Half of the key is ours, half is the browser's: what lies in the database opens with neither alone.
         return hmac.digest(self._cvv_key, f"{charge_id}|{browser_key}".encode(), "sha256")
@@ -417,17 +429,18 @@ class CardRoom:
             return 0
         done = 0
         again_in_s = self.settings.card_answer_timeout_s
-        for question in await self.database.transact(lambda tx: claim_questions(tx, again_in_s=again_in_s, limit=_SWEEP_BATCH)):
-            done += await self._safely(self._take_up, question)
+        questions = await self.database.transact(lambda tx: claim_questions(tx, again_in_s=again_in_s, limit=_SWEEP_BATCH))
+        # Side by side: one that hangs must not hold up the others.
+        done += sum(await asyncio.gather(*(self._safely(self._take_up, question) for question in questions)))
         for charge in await self.database.read(lambda tx: overdue_charges(tx, now=now, limit=_SWEEP_BATCH)):
             done += await self._safely(self._give_up, charge)
         done += await self.database.transact(lambda tx: release_due(tx, self.books, now=self.clock.now(), limit=_SWEEP_BATCH))
         done += await self.database.transact(lambda tx: self.vault.purge(tx, now=self.clock.now(), limit=_SWEEP_BATCH))
         return done
 
-    async def _safely(self, work: "Callable[..., object]", subject: Question | Charge) -> int:
+    async def _safely(self, work: Callable[[_Subject], Awaitable[bool]], subject: _Subject) -> int:
         try:
-            await work(subject)  # type: ignore[misc]
+            return int(await work(subject))
         except Refused as refused:
             if refused.reason is not Reason.PAYMENT_MOVED_ON:
                 log.error("sweeping %s: %s", subject.id, refused)
@@ -435,21 +448,29 @@ class CardRoom:
         except Exception:
             log.exception("sweeping %s", subject.id)
             return 0
-        return 1
 
-    async def _take_up(self, question: Question) -> None:
+    async def _take_up(self, question: Question) -> bool:
         """Somebody asked and did not come back with the answer. Asking again with the same id is harmless; of an authorisation,
-        whose CVV is gone, we ask what became of it."""
+        whose CVV is gone, we ask what became of it. False: still silent, the lease brings it back."""
+        try:
+            async with asyncio.timeout(self.settings.card_answer_timeout_s):
+                answer = await self._find_out(question)
+        except TimeoutError:
+            return False
         if question.kind == "AUTHORISE":
-            found = await self.acquirer.inquire(question.id)
-            answer = found or AcquirerAnswer("TO")
             await self.database.transact(lambda tx: charging.conclude(tx, self.books, question, answer, now=self.clock.now()))
-            return
-        # To a question whose answer was lost the acquirer may stay silent for ever; what became of it, it can be asked.
-        answer = await self.acquirer.inquire(question.id) or await self.follow_up(question)
+            return True
         if answer.response_code == "TO":
-            return  # still silent: the lease brings it back
+            return False
         await self.database.transact(lambda tx: self._followed_up(tx, question, answer))
+        return True
+
+    async def _find_out(self, question: Question) -> AcquirerAnswer:
+        found = await self.acquirer.inquire(question.id)
+        if question.kind == "AUTHORISE":
+            return found or AcquirerAnswer("TO")
+        # Asked again, an acquirer whose answer was lost may stay silent for ever; so first, what became of it.
+        return found or await self.follow_up(question)
 
     def _followed_up(self, tx: Tx, question: Question, answer: AcquirerAnswer) -> None:
         now = self.clock.now()
@@ -460,7 +481,7 @@ class CardRoom:
         else:
             finish_refund(tx, self.books, question, answer, now=now)
 
-    async def _give_up(self, charge: Charge) -> None:
+    async def _give_up(self, charge: Charge) -> bool:
         acs_trans_id = charge.details.acs_trans_id
         result = await self.schemes.challenge_result(acs_trans_id) if acs_trans_id else None
 
@@ -475,6 +496,7 @@ class CardRoom:
             charging.authenticated(tx, self.books, current, "N", now=self.clock.now(), reason=reason)
 
         await self.database.transact(end)
+        return True
 
     # -- a buyer who leaves
 
@@ -513,11 +535,6 @@ class _Step:
     charge: Charge
     authenticate: AuthenticationQuestion | None = None
     authorise: Question | None = None
-
-
-def form_of(browser_key: str) -> str:
-    """What may be kept of a browser's key: enough to know the same form again."""
-    return hashlib.sha256(browser_key.encode()).hexdigest()
 
 
 def _first_recurring(payment_type: PaymentType, with_token: bool) -> bool:

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -287,9 +288,9 @@ def test_a_real_card_is_refused_in_the_sandbox(shop: Shop):
 
 
 @pytest.mark.parametrize("field", ["choice", "plan", "form", "lang", "token", "name", "expiry", "cvv"])
-def test_a_field_nobody_offered_breaks_nothing(shop: Shop, field: str):
-    """A hand-made form: refused or ignored, never an error of ours, never a charge for somebody else's card."""
-    buyer = shop.buyer(invoice())
+def test_a_field_nobody_offered_breaks_nothing(gateway: RunningGateway, field: str):
+    """A hand-made form: refused or ignored, never an error of ours. On both engines: PostgreSQL takes no NUL."""
+    buyer = Shop.open(gateway).buyer(invoice(), customer={"id": "C-1"})
     form = buyer.form_with("pay")
     form.values |= {"number": FRICTIONLESS, "expiry": next_expiry(), "cvv": "123", field: "\x00' or 1=1 --" + "x" * 3000}
 
@@ -526,6 +527,20 @@ def test_the_same_card_saved_twice_is_one_token(shop: Shop):
     assert len(shop.call("/tokenization/v2/get-token", {"customer": {"id": "C-1"}}).json["tokens"]) == 1
 
 
+def test_a_saved_card_that_has_expired_since_is_declined(tmp_path: Path):
+    """S2-117, cards §14: 54; the buyer is told which one, and pays with another."""
+    with served(tmp_path) as running:
+        shop, code = Shop.open(running), invoice()
+        save_card(shop, "C-1")
+        running.control("POST", "/clock", {"advance_s": 3 * 366 * 86_400})
+        buyer = shop.buyer(code, customer={"id": "C-1"}).pay(cvv="123")
+
+        assert (buyer.status, buyer.headings[1]) == (422, "The card has expired")
+        assert shop.at_acquirer(code) == (0, 0)
+        later = f"12/{(running.gateway.clock.now().year + 2) % 100:02}"
+        assert buyer.pay("5555555555554444", expiry=later).state == "paid"
+
+
 # Payment types
 
 
@@ -557,6 +572,27 @@ def test_recurring_verifies_once_and_never_again(shop: Shop):
 
     assert [shop.told(one)[-1]["transaction"]["type"] for one in (first, later)] == ["RECURRING", "RECURRING"]
     assert [shop.charges(one)[0].details.eci for one in (first, later)] == ["02", "00"]
+
+
+def test_a_new_card_for_a_recurring_payment_is_verified_again(shop: Shop):
+    """S2-49: chosen instead of the saved one, it needs its CVV after all, and 3-D Secure."""
+    token = save_card(shop, "C-1")
+    buyer = shop.buyer(invoice(), customer={"id": "C-1"}, payment={"type": "RECURRING"}, card={"token": token})
+    assert not buyer.offers("cvv")
+
+    assert buyer.pay(MANDIRI).errors == {"cvv": "Enter the security code"}
+    assert buyer.pay(MANDIRI).verify().state == "paid"
+
+
+def test_moto_charges_a_saved_card_without_a_word(shop: Shop):
+    """S2-48."""
+    token = save_card(shop, "C-1")
+    code = invoice()
+    buyer = shop.buyer(code, customer={"id": "C-1"}, payment={"type": "MOTO"}, card={"token": token})
+    assert not buyer.offers("cvv")
+
+    assert buyer.pay().state == "paid"
+    assert shop.told(code)[-1]["card_payment"]["authentication_id"] == ""
 
 
 @pytest.mark.parametrize(
@@ -792,10 +828,25 @@ def test_a_declined_form_sent_again_is_one_attempt(shop: Shop):
     assert stories(shop, code) == [("FAILED", "05", "FALSE")]
 
 
-@pytest.mark.parametrize(("number", "charged"), [(FRICTIONLESS, 90_000), (DECLINED, 0)])
-def test_sixteen_presses_at_once_are_one_charge(shop: Shop, number: str, charged: int):
-    """cards §21: a double click, taken far."""
+@pytest.mark.parametrize("first", [DECLINED, MANDIRI], ids=["declined", "at the bank"])
+def test_another_card_typed_into_the_old_form_is_another_attempt(shop: Shop, first: str):
+    """A browser that goes back shows the form as it was, its key included: what is typed there now is what counts."""
     code = invoice()
+    buyer = shop.buyer(code)
+    form = buyer.form_with("pay")
+    buyer.pay(first)
+
+    form.values |= {"number": FRICTIONLESS, "expiry": next_expiry(), "cvv": "123"}
+    buyer._send(form, {"action": "pay"})
+
+    assert buyer.state == "paid"
+    assert [one.details.masked[-4:] for one in shop.charges(code)] == [first[-4:], "1111"]
+
+
+@pytest.mark.parametrize(("number", "charged"), [(FRICTIONLESS, 90_000), (DECLINED, 0)])
+def test_sixteen_presses_at_once_are_one_charge(gateway: RunningGateway, number: str, charged: int):
+    """cards §21: a double click, taken far."""
+    shop, code = Shop.open(gateway), invoice()
     buyer = shop.buyer(code)
     form = buyer.form_with("pay")
     form.values |= {"number": number, "expiry": next_expiry(), "cvv": "123"}
@@ -812,9 +863,9 @@ def test_sixteen_presses_at_once_are_one_charge(shop: Shop, number: str, charged
     assert shop.at_acquirer(code) == (charged, 0)
 
 
-def test_sixteen_tabs_with_cards_of_their_own_pay_once(shop: Shop):
+def test_sixteen_tabs_with_cards_of_their_own_pay_once(gateway: RunningGateway):
     """cards §22: whoever is second finds it paid."""
-    code = invoice()
+    shop, code = Shop.open(gateway), invoice()
     page = shop.create(code).json["credit_card_payment_page"]["url"]
     tabs = [CardBuyer(shop.running, page) for _ in range(16)]
 
@@ -842,9 +893,9 @@ def test_starting_over_in_a_second_tab_leaves_the_first_at_the_bank_behind(shop:
     assert shop.at_acquirer(code) == (90_000, 0)
 
 
-def test_coming_back_from_the_bank_twice_is_one_charge(shop: Shop):
+def test_coming_back_from_the_bank_twice_is_one_charge(gateway: RunningGateway):
     """cards §19: the bank's form is sent again."""
-    code = invoice()
+    shop, code = Shop.open(gateway), invoice()
     buyer = shop.buyer(code).pay(MANDIRI).to_bank().enter_code("123456")
     form = buyer.form_with(holding=["cres"])
     buyer.back_from_bank()
@@ -854,6 +905,25 @@ def test_coming_back_from_the_bank_twice_is_one_charge(shop: Shop):
 
     assert stories(shop, code) == [("SUCCESS", "00", "TRUE")]
     assert shop.at_acquirer(code) == (90_000, 0)
+
+
+def test_a_press_of_pay_and_a_new_page_at_once_end_in_one_of_the_two(gateway: RunningGateway):
+    """D-9: paid and the new page refused, or replaced and nothing taken; what came too late is given back."""
+    shop = Shop.open(gateway)
+    for _ in range(6):
+        code = invoice()
+        buyer = shop.buyer(code)
+
+        with ThreadPoolExecutor(2) as pool:
+            paying, creating = pool.submit(buyer.pay, FRICTIONLESS), pool.submit(shop.create, code)
+            paying.result()
+            created = creating.result()
+
+        if shop.charges(code):
+            wait_until_final(shop, code)
+        states = [one["state"] for one in shop.record(code)["payments"]]
+        assert (states, created.status) in ((["SUCCESS"], 400), (["SUCCESS"], 409), (["REPLACED", "PENDING"], 200)), created.body
+        assert shop.at_acquirer(code) == ((90_000, 0) if states == ["SUCCESS"] else (0, 0))
 
 
 # Time
@@ -998,6 +1068,38 @@ def test_no_full_number_comes_back_once_a_card_was_sent_to_the_bank(shop: Shop):
     bar = re.compile(r"<details data-bar>.*?</details>", re.S)  # the sandbox's own list of test cards
     for page in (on_the_way, at_bank, buyer.text):
         assert MANDIRI not in bar.sub("", page)
+
+
+def test_a_form_of_another_kind_is_refused_or_ignored(shop: Shop):
+    """Never an error of ours."""
+    code = invoice()
+    path = shop.buyer(code).page_path
+    part = b'--x\r\nContent-Disposition: form-data; name="number"; filename="a.txt"\r\n\r\n4111\r\n--x--\r\n'
+
+    for kind, body in (
+        ("multipart/form-data; boundary=x", part),
+        ("multipart/form-data; boundary=y", part),
+        ("multipart/form-data", part),
+        ("application/json", b'{"action": "pay"}'),
+        ("application/x-www-form-urlencoded", b"action=pay&number=%ff%fe&&&=&expiry=%00"),
+        ("application/x-www-form-urlencoded", b""),
+    ):
+        assert shop.running.request("POST", path, body, {"Content-Type": kind}).status in (200, 303, 400, 422), kind
+    assert shop.charges(code) == []
+
+
+def test_a_host_to_host_payment_has_no_page(shop: Shop):
+    """cards §11: its address was never given out."""
+    code = invoice()
+    body = {
+        "order": {"invoice_number": code, "amount": 90_000},
+        "payment": {"type": "MOTO"},
+        "card": {"number": DECLINED, "expiry": next_expiry().replace("/", "")},
+    }
+    assert shop.call("/credit-card/charge", body).json["payment"]["status"] == "FAILED"
+    [payment] = shop.record(code)["payments"]
+
+    assert shop.running.request("GET", f"/credit-card/pay/{payment['id']}").status == 404
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from gerbang.channels.credit_card.followups import give_back
+from gerbang.errors import Refused
+from gerbang.payments import fail_refund, refunds_of
+from gerbang.storage import Tx
 from support.card_calls import (
     DECLINED_05,
     KEY,
@@ -284,6 +288,48 @@ def test_a_direct_merchant_whose_mid_knows_no_refund_online_waits_for_people(
     assert (shop.state(page), shop.taken(page)) == ("SUCCESS", 90_000)
     assert (shop.balance(), shop.balance("refunding")) == (90_000 - amount, amount)
     shop.told(1)
+
+
+def test_a_manual_refund_is_told_when_somebody_has_done_it(sandbox: RunningGateway, receiver: Listener):
+    """Cards §9: completing it sends the REFUND notification, without an approval code."""
+    by_day(sandbox)
+    shop = CardMerchant(sandbox, receiver, service="direct", online_refund=False)
+    page = settled(shop)
+    shop.refund(page, 30_000)
+    books = sandbox.gateway.rooms["CREDIT_CARD"].books
+
+    def complete(tx: Tx) -> None:
+        [waiting] = refunds_of(tx, page.payment_id)
+        give_back(tx, books, waiting, approval_code=None, message=None, now=sandbox.gateway.clock.now())
+
+    sandbox.database.transact_now(complete)
+    with pytest.raises(Refused):
+        sandbox.database.transact_now(complete)
+
+    assert shop.state(page) == "PARTIALLY_REFUNDED"
+    assert (shop.balance(), shop.balance("refunding")) == (60_000, 0)
+    sandbox.control("POST", "/clock", {"advance_s": 1})
+    told = body_of(shop.told(2)[1])
+    assert (told["transaction"]["type"], told["transaction"]["status"]) == ("REFUND", "SUCCESS")
+    assert told["refund"] == {"amount": 30_000, "type": "MANUAL_PARTIAL_REFUND", "status": "SUCCESS"}
+
+
+def test_a_manual_refund_that_could_not_be_done_frees_the_money(sandbox: RunningGateway):
+    by_day(sandbox)
+    shop = CardMerchant(sandbox, service="direct", online_refund=False, rates_bp={"SALE": 290})
+    page = settled(shop)
+    before = shop.balance(), shop.fees()
+    shop.refund(page, 90_000)
+
+    def fail(tx: Tx) -> None:
+        [waiting] = refunds_of(tx, page.payment_id)
+        fail_refund(tx, waiting, message="The account is closed", now=sandbox.gateway.clock.now())
+
+    sandbox.database.transact_now(fail)
+
+    assert shop.state(page) == "SUCCESS"
+    assert (shop.balance(), shop.fees()) == before
+    assert shop.refund(page, 90_000).json["refund"]["type"] == "MANUAL_FULL_REFUND"
 
 
 def test_a_direct_merchant_voids_at_once_and_refunds_at_once_when_its_mid_can(sandbox: RunningGateway):

@@ -1,4 +1,4 @@
-"""A merchant's risk rules over HTTP: what they stop never reaches the acquirer (cards §12.3, §18; S2-57, S2-125)."""
+"""A merchant's risk rules over HTTP: what they stop never reaches the acquirer (cards §12.3, §18; S2-57)."""
 
 import re
 from collections.abc import Iterator
