@@ -232,6 +232,12 @@ def overdue_charges(tx: Tx, *, now: datetime, limit: int) -> list[Charge]:
     return [charge_from(row) for row in rows]
 
 
+def hold_counts(tx: Tx, merchant_id: str) -> None:
+    """Let the merchant's attempts come one after the other until this transaction ends: those at the same moment, on other
+    orders, would not see each other in `counts`."""
+    tx.execute("update merchant set name = name where client_id = :merchant_id", {"merchant_id": merchant_id})
+
+
 def counts(tx: Tx, *, merchant_id: str, fingerprint: str, customer_id: str | None, now: datetime) -> tuple[int, int, int]:
     """For the risk rules: attempts and failures with this card in the last hour, payments of this customer in a day."""
     row = tx.one(

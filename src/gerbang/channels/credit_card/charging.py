@@ -21,6 +21,7 @@ from gerbang.channels.credit_card.charges import (
     charges_of,
     counts,
     get_charge,
+    hold_counts,
     move_charge,
     open_charge,
     write_question,
@@ -97,6 +98,7 @@ def begin(
     terms, options = terms_of(order), options_of(merchant)
     attempts = failures = paid = 0
     if options.risk.counts_anything:
+        hold_counts(tx, merchant.client_id)
         attempts, failures, paid = counts(
             tx, merchant_id=merchant.client_id, fingerprint=attempt.card.fingerprint, customer_id=terms.customer_id, now=now
         )

@@ -194,10 +194,13 @@ def _plan(options: InstallmentOptions, bank: Acquirer, tenor: int, amount: int) 
 
 
 def requested_plan(options: InstallmentOptions, facts: "CardFacts", acquirer: Acquirer, tenor: int, amount: int) -> Plan | None:
-    """The plan of a request that named acquirer and tenor, or None when this card is not one of that bank."""
-    if facts.acquirer != acquirer:
+    """The plan of a request that named acquirer and tenor, or None when this card is not one of that bank.
+
+    The bank's minimum was checked when it was requested, against the order's amount: a promo of this card does not take it away.
+    """
+    if facts.acquirer != acquirer or facts.type != "CREDIT" or tenor not in options.bank(acquirer).tenors:
         return None
-    return next((plan for plan in _tenors(options, facts, amount, {tenor}) if plan.tenor == tenor), None)
+    return _plan(options, acquirer, tenor, amount)
 
 
 def check_requested(

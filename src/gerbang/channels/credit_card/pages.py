@@ -7,6 +7,7 @@ can be kept; everything that ends the payment sends the browser on, so that relo
 import hashlib
 import secrets
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -93,6 +94,7 @@ class _Visit:
     order: Order
     payment: Payment
     merchant: Merchant
+    deadline: datetime
     charges: tuple[Charge, ...]
     tokens: tuple[Token, ...]
     lang: Lang
@@ -458,6 +460,7 @@ class CardPages:
                 order=order,
                 payment=payment,
                 merchant=get(tx, payment.merchant_id),
+                deadline=self._room.deadline(tx, payment),
                 charges=tuple(charges_of(tx, payment.id)),
                 tokens=tokens,
                 lang=_lang(lang_wanted, terms),
@@ -472,7 +475,7 @@ class CardPages:
             return self._error(request, _lang(lang_wanted, None), "not_found")
         if visit.payment.state is PaymentState.REPLACED:
             return self._error(request, visit.lang, "replaced", visit.merchant.name)
-        over = self._wiring.clock.now() >= visit.payment.expires_at
+        over = self._wiring.clock.now() >= visit.deadline
         under_way = visit.charge is not None and visit.charge.state.is_open
         if visit.payment.state is PaymentState.PENDING and over and not under_way:
             # The sweeper comes round too; a buyer who is quicker must not see a page that cannot be paid.
@@ -556,7 +559,7 @@ class CardPages:
             invoice_number=visit.order.invoice_number,
             amount=visit.payment.amount,
             line_items=tuple(ItemView(**item) for item in visit.order.details.get("line_items", ())),
-            expires_at=visit.payment.expires_at,
+            expires_at=visit.deadline,
             now=self._wiring.clock.now(),
         )
 

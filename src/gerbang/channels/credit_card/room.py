@@ -125,7 +125,7 @@ class CardRoom:
             if sent_before is not None:
                 return _Step(sent_before)  # the same form again: a reload, or a second press
             order, payment = get_payment(tx, payment_id)
-            if payment.state is not PaymentState.PENDING or now >= payment.expires_at:
+            if payment.state is not PaymentState.PENDING or now >= self.deadline(tx, payment):
                 raise Refused(Reason.PAYMENT_MOVED_ON, state=payment.state)
             under_way = current_charge(tx, payment_id)
             if under_way is not None and under_way.state is ChargeState.AUTHENTICATING:
@@ -262,6 +262,12 @@ class CardRoom:
             keep_until=until,
             now=now,
         )
+
+    def deadline(self, tx: Tx, payment: Payment) -> datetime:
+        """Until when Pay may be pressed. The payment itself expires later when somebody pressed it in time and is at the bank."""
+        options = options_of(get(tx, payment.merchant_id))
+        minutes = options.expiry_min or self.settings.card_page_expiry_min
+        return min(payment.expires_at, payment.created_at + timedelta(minutes=minutes))
 
     def check_environment(self, number: str) -> None:
         """A sandbox takes test cards only, production none of them (PCI DSS 6.5). Raises Refused(FIELD_INVALID, field="card.number")."""

@@ -42,6 +42,9 @@ class StatusResponse(msgspec.Struct, omit_defaults=True):
     acquirer: Identified
     channel: Identified
     emoney_payment: dict[str, str] | None = None
+    card_payment: dict[str, Any] | None = None
+    verification: dict[str, str] | None = None
+    refund: dict[str, str] | None = None
     additional_info: dict[str, Any] | None = None
 
 
