@@ -77,6 +77,10 @@ def notification(tx: Tx, order: Order, payment: Payment) -> dict[str, Any]:
     if refund is not None:
         body["refund"] = {"amount": refund.amount, "type": refund.type.value, "status": _refund_status(refund)}
     body["verification"] = {"status": charge.details.risk_status, "reason": charge.details.risk_reason}
+    # How a marketplace wants the money split is told back at the top, as a public client shows it (S2-125).
+    settlement = (order.details.get("additional_info") or {}).get("settlement")
+    if settlement:
+        body["settlement"] = settlement
     return body
 
 

@@ -30,8 +30,6 @@ from support.card_calls import (
 from support.gateway import RunningGateway
 from support.listener import Answer, Listener
 
-CHALLENGE_S = 5 * 60
-
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
