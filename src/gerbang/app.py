@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -142,7 +144,10 @@ class Gateway:
             routes.append(Mount("/demo", app=shop))
         broken = broken_page(wiring)
         handlers = {404: _no_such_path, 405: _no_such_method, StorageBusy: broken, Exception: broken}
-        return Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
+        # Pages shrink to a third. What they hold besides the buyer's own words is drawn anew for each answer (form keys), so that
+        # its length tells nothing. Assets are compressed already and pass as they are.
+        small = [Middleware(GZipMiddleware, minimum_size=1_024)]
+        return Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers, middleware=small)
 
     async def _front_door(self, _request: Request) -> Response:
         """Whoever opens the sandbox's bare address in a browser."""

@@ -11,7 +11,8 @@ import msgspec
 
 from gerbang.clock import Clock
 from gerbang.endpoint import Endpoint
-from gerbang.merchants import Merchant
+from gerbang.errors import Reason, Refused
+from gerbang.merchants import Merchant, get, update
 from gerbang.payments import Order, Payment
 from gerbang.settings import Settings
 from gerbang.storage import Database, Tx
@@ -19,6 +20,8 @@ from gerbang.vault import Vault
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
+
+    from gerbang.records import ChargeRecord
 
 OUTCOMES = ("SUCCESS", "FAILED", "EXPIRED", "CANCELLED")
 
@@ -49,6 +52,10 @@ class Channel:
     open          makes the running parts (providers and the like); None: not available in this installation
     sweep         does what fell due in this room (room), and says how much it did; run by the worker, over and over
     drive         sandbox, instead of `play` where an outside party has to be asked: (room, channel, payment id, outcome, code)
+    read_options  plain JSON values → `options`, where more has to be checked than types; raises Refused(FIELD_INVALID, field=…)
+    choose        sandbox: decides beforehand what the simulators say about a payment: (tx, payment id, what to whom); what is
+                  not named is left to the simulator. Raises Refused(FIELD_INVALID, field=…)
+    charges       the attempts to charge that a payment consists of, for people and programs
     """
 
     code: str
@@ -66,6 +73,9 @@ class Channel:
     open: Callable[[Parts], Any] | None = None
     sweep: Callable[[Any], Awaitable[int]] | None = None
     drive: "Callable[[Any, Channel, str, str, str | None], Awaitable[None]] | None" = None
+    read_options: Callable[[Any], msgspec.Struct] | None = None
+    choose: Callable[[Tx, str, Mapping[str, str | None]], None] | None = None
+    charges: "Callable[[Tx, Payment], list[ChargeRecord]] | None" = None
 
 
 def all_channels() -> dict[str, Channel]:
@@ -85,3 +95,34 @@ def open_rooms(channels: Mapping[str, Channel], parts: Parts) -> dict[str, Any]:
     """The running parts of every room that has any and is available in this installation, by channel code."""
     opened = {code: channel.open(parts) for code, channel in channels.items() if channel.open is not None}
     return {code: room for code, room in opened.items() if room is not None}
+
+
+def options_of(channel: Channel, merchant: Merchant) -> msgspec.Struct:
+    """What holds for this merchant on this channel, defaults included. Raises Refused(FIELD_INVALID) if it has no options."""
+    return _read_options(channel, merchant.options.channels.get(channel.code, {}))
+
+
+def choose_options(tx: Tx, channel: Channel, client_id: str, sent: Mapping[str, Any], *, keep: bool = False) -> Merchant:
+    """Set a merchant's own options on a channel, in the place of all it had there.
+
+    keep  change those named and keep the others; None takes one back to its default
+
+    Raises Refused: MERCHANT_NOT_FOUND; FIELD_INVALID, the field named as it is written in the options.
+    """
+    # Held, so that of two who change different options at once the second sees what the first wrote.
+    tx.execute("update merchant set name = name where client_id = :client_id", {"client_id": client_id})
+    merchant = get(tx, client_id)
+    before = merchant.options.channels.get(channel.code, {}) if keep else {}
+    wanted = {name: value for name, value in {**before, **sent}.items() if value is not None or not keep}
+    # As the struct writes them: in one form, without what is the default anyway.
+    own = msgspec.to_builtins(_read_options(channel, wanted), str_keys=True)
+    channels = {code: options for code, options in merchant.options.channels.items() if code != channel.code}
+    if own:
+        channels[channel.code] = own
+    return update(tx, client_id, options=msgspec.structs.replace(merchant.options, channels=channels))
+
+
+def _read_options(channel: Channel, sent: Mapping[str, Any]) -> msgspec.Struct:
+    if channel.read_options is None:
+        raise Refused(Reason.FIELD_INVALID, field="channel", channel=channel.code)
+    return channel.read_options(sent)

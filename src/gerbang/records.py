@@ -1,15 +1,19 @@
 """What the control API and the command line's `--json` say about things: records, so that the API description lists them."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from gerbang.clock import iso_z
 from gerbang.ledger import Line, entries
 from gerbang.notifications.outbox import Attempt, Notification, attempts_of, list_notifications
-from gerbang.payments import Order, Payment, events, payments_of
+from gerbang.payments import Order, Payment, Refund, events, payments_of, refunds_of
 from gerbang.storage import Tx
 from gerbang.wallet import balance, get_account
+
+if TYPE_CHECKING:
+    from gerbang.channel import Channel
 
 
 class EventRecord(msgspec.Struct):
@@ -32,8 +36,64 @@ class TransferRecord(msgspec.Struct):
     at: str
 
 
+class RefundRecord(msgspec.Struct):
+    """Money on its way back, or given back. The MANUAL types wait for a person."""
+
+    id: str
+    payment_id: str
+    client_id: str
+    amount: int
+    type: str
+    state: str
+    message: str | None
+    approval_code: str | None
+    request_id: str
+    created_at: str
+    finished_at: str | None
+    transfers: list[TransferRecord]
+
+
+class ChargeRecord(msgspec.Struct):
+    """One attempt to charge one card, without its number.
+
+    trans_status   how 3-D Secure ended: Y, A, N, U, R; None: it was not asked, or is not over
+    reason         why it ended so: timeout, cancelled, wrong_code
+    risk_status    what the risk rules said: APPROVE, REVIEW, REJECT
+    token          under which the card was saved
+    """
+
+    id: str
+    state: str
+    payment_type: str
+    amount: int
+    discount: int
+    tenor: int
+    acquirer: str
+    card: str
+    brand: str
+    issuer: str
+    response_code: str | None
+    response_message: str | None
+    approval_code: str | None
+    authorize_id: str | None
+    authentication_id: str | None
+    trans_status: str | None
+    eci: str
+    reason: str | None
+    risk_status: str
+    risk_reason: str
+    token: str | None
+    created_at: str
+
+
 class PaymentRecord(msgspec.Struct):
-    """One attempt to pay, with its events and its transfers."""
+    """One attempt to pay, with its events and its transfers.
+
+    charged         what was taken, or is held
+    refunded        how much of it went back, or is on its way back
+    settles_at      until then money goes back as a void
+    capture_before  until then an authorisation can be captured
+    """
 
     id: str
     channel: str
@@ -45,6 +105,12 @@ class PaymentRecord(msgspec.Struct):
     created_at: str
     expires_at: str
     finished_at: str | None
+    charged: int | None
+    refunded: int
+    settles_at: str | None
+    capture_before: str | None
+    charges: list[ChargeRecord]
+    refunds: list[RefundRecord]
     events: list[EventRecord]
     transfers: list[TransferRecord]
 
@@ -104,7 +170,7 @@ class AccountRecord(msgspec.Struct):
     balance: int
 
 
-def order_record(tx: Tx, order: Order) -> OrderRecord:
+def order_record(tx: Tx, order: Order, channels: "Mapping[str, Channel]") -> OrderRecord:
     """The order as it stands."""
     return OrderRecord(
         client_id=order.merchant_id,
@@ -115,13 +181,14 @@ def order_record(tx: Tx, order: Order) -> OrderRecord:
         details=order.details,
         warnings=list(order.details.get("warnings", ())),
         created_at=iso_z(order.created_at),
-        payments=[payment_record(tx, payment) for payment in payments_of(tx, order.id)],
+        payments=[payment_record(tx, payment, channels) for payment in payments_of(tx, order.id)],
         notifications=[notification_record(tx, one) for one in list_notifications(tx, order_id=order.id)],
     )
 
 
-def payment_record(tx: Tx, payment: Payment) -> PaymentRecord:
+def payment_record(tx: Tx, payment: Payment, channels: "Mapping[str, Channel]") -> PaymentRecord:
     """The payment as it stands."""
+    charges = channels[payment.channel].charges
     return PaymentRecord(
         id=payment.id,
         channel=payment.channel,
@@ -133,8 +200,32 @@ def payment_record(tx: Tx, payment: Payment) -> PaymentRecord:
         created_at=iso_z(payment.created_at),
         expires_at=iso_z(payment.expires_at),
         finished_at=iso_z(payment.finished_at) if payment.finished_at else None,
+        charged=payment.charged,
+        refunded=payment.refunded,
+        settles_at=iso_z(payment.settles_at) if payment.settles_at else None,
+        capture_before=iso_z(payment.capture_before) if payment.capture_before else None,
+        charges=charges(tx, payment) if charges else [],
+        refunds=[refund_record(tx, refund) for refund in refunds_of(tx, payment.id)],
         events=[EventRecord(event.event, event.state, iso_z(event.at), event.facts) for event in events(tx, payment.id)],
         transfers=[transfer_record(line) for line in entries(tx, cause=payment.id)],
+    )
+
+
+def refund_record(tx: Tx, refund: Refund) -> RefundRecord:
+    """The refund as it stands."""
+    return RefundRecord(
+        id=refund.id,
+        payment_id=refund.payment_id,
+        client_id=refund.merchant_id,
+        amount=refund.amount,
+        type=refund.type.value,
+        state=refund.state.value,
+        message=refund.message,
+        approval_code=refund.approval_code,
+        request_id=refund.request_id,
+        created_at=iso_z(refund.created_at),
+        finished_at=iso_z(refund.finished_at) if refund.finished_at else None,
+        transfers=[transfer_record(line) for line in entries(tx, cause=refund.id)],
     )
 
 

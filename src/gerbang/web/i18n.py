@@ -251,7 +251,7 @@ ID: dict[str, str] = {
     "verify_title": "Verifikasi oleh bank Anda",
     "verify_keep": "Jangan tutup halaman ini",
     "verify_frame": "Halaman verifikasi bank",
-    "verify_open": "Tidak terlihat? Buka halaman bank",
+    "verify_open": "Buka halaman bank",
     "verify_done": "Verifikasi selesai",
     "verify_done_text": "Kami meneruskan Anda ke hasil pembayaran.",
     # errors
@@ -507,7 +507,7 @@ EN: dict[str, str] = {
     "verify_title": "Verification by your bank",
     "verify_keep": "Keep this page open",
     "verify_frame": "Your bank's verification page",
-    "verify_open": "Nothing to see? Open the bank's page",
+    "verify_open": "Open the bank's page",
     "verify_done": "Verification finished",
     "verify_done_text": "We are taking you to the result of your payment.",
     # errors

@@ -5,11 +5,12 @@ from typing import Any
 
 from gerbang.channel import Channel, Parts
 from gerbang.channels.credit_card.actions import capture, list_tokens, list_tokens_v1, open_page, refund, unbind_token
-from gerbang.channels.credit_card.driving import drive
+from gerbang.channels.credit_card.driving import choose_outcome, drive
 from gerbang.channels.credit_card.host_to_host import charge, check_three_d_secure
 from gerbang.channels.credit_card.notices import notification, status
-from gerbang.channels.credit_card.options import CardOptions
+from gerbang.channels.credit_card.options import CardOptions, read_options
 from gerbang.channels.credit_card.pages import card_pages
+from gerbang.channels.credit_card.records import charge_records
 from gerbang.channels.credit_card.room import CardRoom
 from gerbang.channels.credit_card.sandbox_cards import featured
 from gerbang.channels.credit_card.simulator import MAGIC_VALUES, SandboxAcquirer, SandboxSchemes
@@ -135,5 +136,8 @@ CHANNEL = Channel(
     open=open_room,
     sweep=sweep,
     drive=drive,
+    read_options=read_options,
+    choose=choose_outcome,
+    charges=charge_records,
     magic_values={**{one.card.number: one.note("en") for one in featured()}, **MAGIC_VALUES},
 )

@@ -1,6 +1,7 @@
 """Sandbox: a buyer without a browser, and outcomes chosen in advance. The room does its ordinary work; only the buyer is pretended."""
 
 import secrets
+from collections.abc import Mapping
 
 from gerbang.channel import Channel
 from gerbang.channels.credit_card.bins import facts_of
@@ -74,6 +75,29 @@ async def drive(room: CardRoom, channel: Channel, payment_id: str, outcome: str,
         )
     finally:
         await room.database.transact(lambda tx: choose(tx, payment_id, three_ds=None, response_code=None))
+
+
+def choose_outcome(tx: Tx, payment_id: str, wanted: Mapping[str, str | None]) -> None:
+    """Decide what bank and acquirer will say about a payment, whatever card its buyer takes.
+
+    three_ds        one of the simulator's words, `challenge_failed` for one
+    response_code   what the acquirer answers when asked for the money
+    follow_up_code  what it answers to capture, void and refund
+
+    Raises Refused: FIELD_INVALID; PAYMENT_MOVED_ON when the payment is over and nothing can be asked about it any more.
+    """
+    from gerbang.channels.credit_card.simulator import choose
+
+    _, payment = get_payment(tx, payment_id)
+    if payment.state.is_final and payment.charged is None:
+        raise Refused(Reason.PAYMENT_MOVED_ON, state=payment.state)
+    choose(
+        tx,
+        payment_id,
+        three_ds=wanted.get("three_ds"),
+        response_code=wanted.get("response_code"),
+        follow_up_code=wanted.get("follow_up_code"),
+    )
 
 
 def _usable_card(room: CardRoom, order: Order, merchant: Merchant) -> SandboxCard:

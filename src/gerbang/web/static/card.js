@@ -11,7 +11,11 @@
   if (challenge) challenge.addEventListener("load", () => challenge.focus());
   // A form that leads to the bank, in the frame or in this window.
   const opens = document.querySelector("[data-opens]");
-  if (opens) opens.submit();
+  if (opens) {
+    opens.submit();
+    opens.classList.replace("opening", "instead");
+    opens.querySelector("button").className = "quiet small";
+  }
   // In a shop's frame, when the shop wants its buyer back at once: browsers allow it after a click, else the link is there.
   const up = document.querySelector("[data-top]");
   if (up) { try { top.location.href = up.dataset.top; } catch { /* the link */ } }
