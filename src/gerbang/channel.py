@@ -97,9 +97,20 @@ def open_rooms(channels: Mapping[str, Channel], parts: Parts) -> dict[str, Any]:
     return {code: room for code, room in opened.items() if room is not None}
 
 
-def options_of(channel: Channel, merchant: Merchant) -> msgspec.Struct:
-    """What holds for this merchant on this channel, defaults included. Raises Refused(FIELD_INVALID) if it has no options."""
-    return _read_options(channel, merchant.options.channels.get(channel.code, {}))
+def effective_options(channel: Channel, merchant: Merchant) -> dict[str, Any]:
+    """What holds for this merchant on this channel, every default included, as plain JSON values."""
+    options = _read_options(channel, merchant.options.channels.get(channel.code, {}))
+    plain: dict[str, Any] = msgspec.to_builtins(_in_full(options), str_keys=True)
+    return plain
+
+
+def _in_full(value: Any) -> Any:
+    """A struct with the fields that its own encoding leaves out."""
+    if isinstance(value, msgspec.Struct):
+        return {name: _in_full(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, Mapping):
+        return {name: _in_full(one) for name, one in value.items()}
+    return value
 
 
 def choose_options(tx: Tx, channel: Channel, client_id: str, sent: Mapping[str, Any], *, keep: bool = False) -> Merchant:

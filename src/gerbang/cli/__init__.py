@@ -17,6 +17,8 @@ _COMMANDS = {
     "merchant": ("gerbang.cli.merchants:merchant", "Create, list, show and change merchants."),
     "wallet": ("gerbang.cli.wallet:wallet", "Open, fund, list and unlock wallet accounts."),
     "payments": ("gerbang.cli.payments:payments", "List orders, or show all about one."),
+    "refunds": ("gerbang.cli.refunds:refunds", "List refunds that wait for somebody, and end those done by hand."),
+    "outcome": ("gerbang.cli.outcome:outcome", "Sandbox: decide what bank and acquirer will say about an order."),
     "notifications": ("gerbang.cli.notifications:notifications", "List, inspect and resend notifications to merchants."),
     "clock": ("gerbang.cli.clock:clock", "Show or move the sandbox's time."),
     "verify": ("gerbang.cli.verify:verify", "Recompute the books and name every row that does not fit."),

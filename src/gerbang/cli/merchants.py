@@ -1,5 +1,6 @@
 """gerbang merchant …"""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import msgspec
 from gerbang.cli.data import Data, open_data
 from gerbang.cli.options import C, json_option, parsed_by, reads_settings
 from gerbang.cli.show import masked, print_facts, print_json, print_table, wib
+from gerbang.cli.trouble import Failure, Misuse
 from gerbang.clock import iso_z
+from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, MerchantOptions, create, get, list_all, update
 from gerbang.merchants.gateway_key import gateway_public_key_now
 from gerbang.merchants.records import is_source_list
@@ -203,6 +206,61 @@ def show_merchant(client_id: str, as_json: bool) -> None:
         _print(data, data.read(lambda tx: get(tx, client_id)), as_json=as_json)
 
 
+@merchant.command("card")
+@click.argument("client_id")
+@click.option("--set", "changes", metavar="JSON", help="Change these options and keep the others; null takes one back.")
+@click.option(
+    "--file", "file", metavar="FILE", type=click.File(encoding="utf-8"), help="Replace them all; - reads standard input."
+)
+@click.option("--show", is_flag=True, help="Show them, with all defaults.")
+@json_option
+@reads_settings
+def card_options(client_id: str, changes: str | None, file: Any, show: bool, as_json: bool) -> None:
+    """Show or change what a merchant may have otherwise about cards.
+
+    A running server knows the changes within a second. An example:
+
+    \b
+    gerbang merchant card BRN-1 --set '{"rates_bp": {"SALE": 290}, "risk": {"maximum": 10000000}}'
+    """
+    from gerbang.channel import all_channels, choose_options, effective_options
+
+    if changes is not None and file is not None:
+        raise Misuse("give --set or --file, not both")
+    channel = all_channels()["CREDIT_CARD"]
+    with open_data() as data:
+        if changes is None and file is None:
+            found = data.read(lambda tx: get(tx, client_id))
+        else:
+            sent = _json_object(file.read() if file is not None else str(changes))
+            try:
+                found = data.write(lambda tx: choose_options(tx, channel, client_id, sent, keep=file is None))
+            except Refused as refused:
+                if refused.reason is not Reason.FIELD_INVALID:
+                    raise
+                named = refused.facts.get("field")
+                raise Failure(f"{named} is unknown or cannot be that; docs/guides/cards.md lists the options") from None
+    own = found.options.channels.get(channel.code, {})
+    effective = effective_options(channel, found)
+    if as_json:
+        print_json({"client_id": client_id, "channel": channel.code, "options": own, "effective": effective})
+        return
+    if not own and not show:
+        click.echo("No options of its own; --show lists the defaults.", err=True)
+        return
+    print_json(effective if show else own)
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        sent = json.loads(text)
+    except ValueError as error:
+        raise Misuse(f"that is no JSON: {error}") from None
+    if not isinstance(sent, dict):
+        raise Misuse('options are a JSON object, e.g. {"max_attempts": 3}')
+    return sent
+
+
 def _changed(old: MerchantOptions, given: dict[str, Any]) -> MerchantOptions:
     changes = {name: value for name, value in given.items() if value is not None}
     if changes.get("frame_ancestors") == "":
@@ -230,6 +288,7 @@ def _print(data: Data | None, one: Merchant, *, as_json: bool) -> None:
         print_json(_record(one, secret_key=one.secret_key, gateway_public_key=gateway_key))
         return
     own = msgspec.to_builtins(one.options)
+    cards = own.pop("channels", {})
     options = ", ".join(f"{name.replace('_', '-')} {_word(value)}" for name, value in own.items())
     print_facts(
         [
@@ -238,6 +297,7 @@ def _print(data: Data | None, one: Merchant, *, as_json: bool) -> None:
             ("Name", one.name),
             ("Notification URL", one.notification_url or "none"),
             ("Options", options or "as the settings say"),
+            *((f"Options of {code}", json.dumps(chosen)) for code, chosen in cards.items()),
             ("Since", wib(one.created_at)),
             ("SNAP public key", one.snap_public_key and one.snap_public_key.strip()),
             ("Gateway's public key", gateway_key and gateway_key.strip()),

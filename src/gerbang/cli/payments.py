@@ -1,8 +1,11 @@
 """gerbang payments …"""
 
+from collections.abc import Mapping
+
 import click
 import msgspec
 
+from gerbang.channel import Channel, all_channels
 from gerbang.cli.data import open_data
 from gerbang.cli.options import json_option, reads_settings
 from gerbang.cli.show import heading, print_facts, print_json, print_table, wib
@@ -17,11 +20,13 @@ from gerbang.payments import (
     Order,
     OrderState,
     Payment,
+    PaymentState,
     events,
     find_order,
     find_payment,
     list_orders,
     payments_of,
+    refunds_of,
 )
 from gerbang.records import order_record
 from gerbang.storage import Tx
@@ -105,14 +110,16 @@ def show_payment(invoice: str, merchant: str | None, as_json: bool) -> None:
 
     INVOICE is its invoice number; the Request-Id that made it or the id of one of its payments does as well.
     """
+    channels = all_channels()
     with open_data() as data:
         if as_json:
-            print_json(data.read(lambda tx: order_record(tx, _find(tx, invoice, merchant))))
+            print_json(data.read(lambda tx: order_record(tx, find(tx, invoice, merchant), channels)))
         else:
-            data.read(lambda tx: _show(tx, _find(tx, invoice, merchant)))
+            data.read(lambda tx: _show(tx, find(tx, invoice, merchant), channels))
 
 
-def _find(tx: Tx, key: str, client_id: str | None) -> Order:
+def find(tx: Tx, key: str, client_id: str | None) -> Order:
+    """The order a person means by an invoice number, a Request-Id or a payment's id. Raises Misuse, Refused(ORDER_NOT_FOUND)."""
     if key.startswith("pay_"):
         by_payment = find_payment(tx, key)
         if by_payment is not None:
@@ -127,7 +134,7 @@ def _find(tx: Tx, key: str, client_id: str | None) -> Order:
     return found[0]
 
 
-def _show(tx: Tx, order: Order) -> None:
+def _show(tx: Tx, order: Order, channels: Mapping[str, Channel]) -> None:
     print_facts(
         [
             ("Invoice", order.invoice_number),
@@ -140,11 +147,11 @@ def _show(tx: Tx, order: Order) -> None:
         ]
     )
     for payment in payments_of(tx, order.id):
-        _show_payment(tx, payment)
+        _show_payment(tx, payment, channels)
     _show_notifications(tx, order)
 
 
-def _show_payment(tx: Tx, payment: Payment) -> None:
+def _show_payment(tx: Tx, payment: Payment, channels: Mapping[str, Channel]) -> None:
     heading(f"Payment {payment.id}")
     print_facts(
         [
@@ -154,8 +161,14 @@ def _show_payment(tx: Tx, payment: Payment) -> None:
             ("Approval code", payment.approval_code),
             ("Why unpaid", payment.failure),
             ("Payable until", wib(payment.expires_at)),
+            ("Charged", _differing(payment.charged, payment.amount)),
+            ("Refunded", format_rupiah(payment.refunded) if payment.refunded else None),
+            ("Capture before", wib(payment.capture_before) if payment.state is PaymentState.AUTHORISED else None),
+            ("Settles", wib(payment.settles_at) if payment.settles_at != payment.finished_at else None),
         ]
     )
+    _show_charges(tx, payment, channels)
+    _show_refunds(tx, payment)
     click.echo()
     print_table(
         ("When", "Event", "State", "Facts~"),
@@ -165,7 +178,9 @@ def _show_payment(tx: Tx, payment: Payment) -> None:
         ],
         empty="No events.",
     )
-    booked = entries(tx, cause=payment.id)
+    booked = [
+        line for cause in (payment.id, *(one.id for one in refunds_of(tx, payment.id))) for line in entries(tx, cause=cause)
+    ]
     if booked:
         click.echo()
         print_table(
@@ -173,6 +188,51 @@ def _show_payment(tx: Tx, payment: Payment) -> None:
             [(wib(line.at), line.debit, line.credit, format_rupiah(line.amount), line.entry) for line in booked],
             empty="",
         )
+
+
+def _differing(charged: int | None, amount: int) -> str | None:
+    """What was taken or is held, where it is not simply the amount."""
+    return None if charged is None or charged == amount else format_rupiah(charged)
+
+
+def _show_charges(tx: Tx, payment: Payment, channels: Mapping[str, Channel]) -> None:
+    told = channels[payment.channel].charges
+    charges = told(tx, payment) if told else []
+    if not charges:
+        return
+    click.echo()
+    print_table(
+        ("Charge", "Card", ">Amount", "Acquirer", "State", "3-D Secure", "Answer~", "Risk"),
+        [
+            (
+                one.id,
+                f"{one.card} {one.brand}",
+                format_rupiah(one.amount),
+                one.acquirer + (f", {one.tenor} months" if one.tenor else ""),
+                one.state,
+                " ".join(filter(None, (one.trans_status, one.reason))) or "–",
+                f"{one.response_code} {one.response_message}" if one.response_code else "–",
+                one.risk_status,
+            )
+            for one in charges
+        ],
+        empty="",
+    )
+
+
+def _show_refunds(tx: Tx, payment: Payment) -> None:
+    found = refunds_of(tx, payment.id)
+    if not found:
+        return
+    click.echo()
+    print_table(
+        ("Refund", "Asked", ">Amount", "Type", "State", "Message~"),
+        [
+            (one.id, wib(one.created_at), format_rupiah(one.amount), one.type.value, one.state.value, one.message or "–")
+            for one in found
+        ],
+        empty="",
+    )
 
 
 def _show_notifications(tx: Tx, order: Order) -> None:

@@ -4,11 +4,17 @@ It needs the standard library only. Everything a shop touches is in this list.
 """
 
 from gerbang.client.calls import Answer, DokuClient, LineItem, OrderStatus, WalletPayment, signed_headers
+from gerbang.client.cards import CardCharge, CardFacts, CardPayment, CardRefund, CardToken, PageTheme, Promo, ThreeDSecureStart
 from gerbang.client.errors import ClientError, DokuError, DokuUnreachable, NotificationUnreadable, SignatureMismatch
 from gerbang.client.notifications import Notification, verify_notification
 
 __all__ = [
     "Answer",
+    "CardCharge",
+    "CardFacts",
+    "CardPayment",
+    "CardRefund",
+    "CardToken",
     "ClientError",
     "DokuClient",
     "DokuError",
@@ -17,7 +23,10 @@ __all__ = [
     "Notification",
     "NotificationUnreadable",
     "OrderStatus",
+    "PageTheme",
+    "Promo",
     "SignatureMismatch",
+    "ThreeDSecureStart",
     "WalletPayment",
     "signed_headers",
     "verify_notification",

@@ -13,6 +13,17 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from gerbang.client.cards import (
+    CardCharge,
+    CardFacts,
+    CardPayment,
+    CardRefund,
+    CardToken,
+    PageTheme,
+    Promo,
+    ThreeDSecureStart,
+    card_facts,
+)
 from gerbang.client.errors import DokuError, DokuUnreachable, SignatureMismatch
 from gerbang.clock import iso_z, real_now
 from gerbang.money import NotMoney, parse_amount
@@ -61,6 +72,7 @@ class OrderStatus:
     status  the word of the API: PENDING, SUCCESS, FAILED, EXPIRED, REFUNDED, VOIDED, TIMEOUT, REDIRECT;
             "" before a payment method was chosen. Only SUCCESS means that the money is there.
     amount  whole rupiah, None when the answer has none: compare it with the order before shipping anything
+    card    of a card payment, once a card was tried
     """
 
     invoice_number: str
@@ -70,6 +82,7 @@ class OrderStatus:
     date: str | None
     original_request_id: str | None
     raw: dict[str, Any]
+    card: CardFacts | None = None
 
 
 def signed_headers(
@@ -134,8 +147,7 @@ class DokuClient:
         To repeat a call whose answer got lost, pass its `request_id` again with the same arguments.
         """
         order: dict[str, Any] = {"invoice_number": invoice_number, "amount": amount}
-        items = [{"name": item.name, "price": item.price, "quantity": item.quantity} for item in line_items]
-        if items:
+        if items := _items(line_items):
             order["line_items"] = items
         # DOKU's table writes these keys without `order.`; its own PHP library puts them inside, and so do we.
         urls = {"success_url": success_url, "failed_url": failed_url, "notify_url": notify_url}
@@ -170,7 +182,219 @@ class DokuClient:
             date=_text(answer.raw, "transaction", "date"),
             original_request_id=_text(answer.raw, "transaction", "original_request_id"),
             raw=answer.raw,
+            card=card_facts(answer.raw),
         )
+
+    # -- cards
+
+    def card_payment(
+        self,
+        *,
+        invoice_number: str,
+        amount: int,
+        customer_id: str | None = None,
+        customer_name: str | None = None,
+        email: str | None = None,
+        phone: str | None = None,
+        address: str | None = None,
+        country: str | None = None,
+        line_items: Iterable[LineItem] = (),
+        callback_url: str | None = None,
+        failed_url: str | None = None,
+        auto_redirect: bool = False,
+        descriptor: str | None = None,
+        session_id: str | None = None,
+        token: str | None = None,
+        save_card: bool = False,
+        payment_type: str | None = None,
+        auto_capture: bool = False,
+        acquirer: str | None = None,
+        tenor: int | None = None,
+        theme: PageTheme | None = None,
+        promos: Iterable[Promo] = (),
+        allow_bins: Iterable[str] = (),
+        allow_tenors: Iterable[int] = (),
+        disclaimer_id: str | None = None,
+        disclaimer_en: str | None = None,
+        override_notification_url: str | None = None,
+        request_id: str | None = None,
+    ) -> CardPayment:
+        """Open a card payment page. E-mail or phone is needed; line items must add up to `amount`.
+
+        customer_id    lets the buyer save cards and pay with saved ones
+        callback_url   where the buyer goes after paying; needed with auto_redirect
+        token          a saved card to begin with; save_card saves the one that pays without asking the buyer
+        payment_type   SALE, AUTHORIZE, INSTALLMENT, MOTO or RECURRING; None: as the merchant is set up
+        auto_capture   an AUTHORIZE is captured at once
+        acquirer, tenor  for INSTALLMENT: the bank and the months
+        allow_bins     only cards whose number begins with one of these
+        allow_tenors   only these installments are offered
+
+        An invoice number that is not paid may be used again: its earlier page is then closed. To repeat a call whose answer
+        got lost, pass its `request_id` again with the same arguments.
+        """
+        order = _given(
+            invoice_number=invoice_number,
+            amount=amount,
+            line_items=_items(line_items),
+            callback_url=callback_url,
+            failed_url=failed_url,
+            auto_redirect=auto_redirect,
+            descriptor=descriptor,
+            session_id=session_id,
+        )
+        customer = _given(id=customer_id, name=customer_name, email=email, phone=phone, address=address, country=country)
+        body = {"order": order} | _given(
+            card=_given(token=token, save=save_card),
+            customer=customer,
+            payment=_given(type=payment_type, auto_capture=auto_capture, acquirer=acquirer, tenor=tenor),
+            override_configuration=_given(
+                themes=theme.as_sent() if theme else None,
+                promo=[{"bin": one.bin, "discount_amount": one.discount} for one in promos],
+                allow_bin=list(allow_bins),
+                allow_tenor=list(allow_tenors),
+            ),
+            additional_info=_given(
+                override_notification_url=override_notification_url,
+                disclaimer=_given(id=disclaimer_id, en=disclaimer_en),
+            ),
+        )
+        answer = self.post("/credit-card/v1/payment-page", body, request_id=request_id)
+        url = _text(answer.raw, "credit_card_payment_page", "url")
+        if url is None:
+            raise _unexpected("the answer has no payment page", answer)
+        return CardPayment(
+            invoice_number=_text(answer.raw, "order", "invoice_number") or invoice_number,
+            url=url,
+            request_id=answer.request_id,
+            replayed=answer.replayed,
+            raw=answer.raw,
+        )
+
+    def capture(self, authorize_id: str, amount: int | None = None, *, request_id: str | None = None) -> CardCharge:
+        """Take what an AUTHORIZE reserved, or `amount` of it; the rest is let go. Once only.
+
+        A decline is no error: look at `succeeded`. `is_pending`: the bank is silent, ask for the order's status.
+        """
+        payment = {"authorize_id": authorize_id} | _given(capture_amount=amount)
+        return _charged(self.post("/credit-card/capture", {"payment": payment}, request_id=request_id))
+
+    def refund(self, *, invoice_number: str, original_request_id: str, amount: int, request_id: str | None = None) -> CardRefund:
+        """Give money of a card payment back: a void until it is settled, which takes all or nothing; a refund afterwards.
+
+        original_request_id  of the call that opened the payment; the status of the order has it too
+        """
+        body = {
+            "order": {"invoice_number": invoice_number},
+            "payment": {"original_request_id": original_request_id},
+            "refund": {"amount": amount},
+        }
+        answer = self.post("/cancellation/credit-card/refund", body, request_id=request_id)
+        refunded = answer.raw.get("refund")
+        kind, status = _text(answer.raw, "refund", "type"), _text(answer.raw, "refund", "status")
+        if not isinstance(refunded, Mapping) or kind is None or status is None:
+            raise _unexpected("the answer has no refund", answer)
+        return CardRefund(
+            amount=_rupiah(refunded.get("amount"), answer) or amount,
+            type=kind,
+            status=status,
+            message=_text(refunded, "message"),
+            approval_code=_text(refunded, "approval_code"),
+            request_id=answer.request_id,
+            replayed=answer.replayed,
+            raw=answer.raw,
+        )
+
+    def card_tokens(self, customer_id: str, *, bank: str | None = None) -> list[CardToken]:
+        """A customer's saved cards, oldest first. `bank` narrows to one issuer, BCA for one."""
+        body: dict[str, Any] = {"customer": {"id": customer_id}, "channel": {"id": "CREDIT_CARD"}}
+        if bank is not None:
+            body["issuer"] = {"id": bank}
+        answer = self.post("/tokenization/v2/get-token", body)
+        listed = answer.raw.get("tokens")
+        if not isinstance(listed, list):
+            raise _unexpected("the answer has no tokens", answer)
+        return [_token(one, answer) for one in listed]
+
+    def unbind_token(self, token: str, *, customer_id: str | None = None) -> bool:
+        """Forget a saved card. False when there was none of that name."""
+        body = {"token_id": token} | _given(customer_id=customer_id)
+        answer = self.post("/credit-card/delete-tokenization", body)
+        return _text(answer.raw, "status") == "DELETE SUCCESS"
+
+    def check_three_d_secure(
+        self,
+        *,
+        amount: int,
+        success_url: str,
+        failed_url: str,
+        token: str | None = None,
+        number: str | None = None,
+        expiry: str | None = None,
+        invoice_number: str | None = None,
+        phone: str | None = None,
+        payment_type: str | None = None,
+    ) -> ThreeDSecureStart:
+        """Host-to-host: begin a 3-D Secure authentication of a token, or of number and expiry (MMYY).
+
+        Send the buyer to `url`. Passing a number makes your own servers handle card data (PCI DSS); a token does not.
+        """
+        body = {
+            "order": {"amount": amount} | _given(invoice_number=invoice_number),
+            "card": _given(token=token, number=number, expiry=expiry),
+            "three_dsecure": {"callback_url_success": success_url, "callback_url_failed": failed_url},
+        } | _given(payment=_given(type=payment_type), customer=_given(phone=phone))
+        answer = self.post("/credit-card/check-three-d-secure", body)
+        started = answer.raw.get("three_dsecure")
+        url = _text(answer.raw, "three_dsecure", "authentication_url")
+        authentication_id = _text(answer.raw, "three_dsecure", "authentication_id")
+        if not isinstance(started, Mapping) or url is None or authentication_id is None:
+            raise _unexpected("the answer has no authentication", answer)
+        return ThreeDSecureStart(authentication_id, url, bool(started.get("enrollment_status")), answer.raw)
+
+    def charge(
+        self,
+        *,
+        invoice_number: str,
+        amount: int,
+        authentication_id: str | None = None,
+        token: str | None = None,
+        number: str | None = None,
+        expiry: str | None = None,
+        cvv: str | None = None,
+        cardholder_name: str | None = None,
+        save_card: bool = False,
+        customer_id: str | None = None,
+        customer_name: str | None = None,
+        email: str | None = None,
+        phone: str | None = None,
+        payment_type: str | None = None,
+        auto_capture: bool = False,
+        acquirer: str | None = None,
+        tenor: int | None = None,
+        line_items: Iterable[LineItem] = (),
+        descriptor: str | None = None,
+        override_notification_url: str | None = None,
+        request_id: str | None = None,
+    ) -> CardCharge:
+        """Host-to-host: charge a card. `authentication_id` is needed unless payment_type is MOTO or RECURRING.
+
+        A decline is no error: look at `succeeded`, and at `response_code` for why. `is_pending`: the bank is silent; the order's
+        status and a notification say how it ended. Repeat a call whose answer got lost with its `request_id` only.
+        """
+        order = {"invoice_number": invoice_number, "amount": amount} | _given(
+            line_items=_items(line_items), descriptor=descriptor
+        )
+        body = {"order": order} | _given(
+            customer=_given(id=customer_id, name=customer_name, email=email, phone=phone),
+            three_dsecure=_given(authentication_id=authentication_id),
+            payment=_given(type=payment_type, auto_capture=auto_capture, acquirer=acquirer, tenor=tenor),
+            card=_given(token=token, number=number, expiry=expiry, cvv=cvv, cardholder_name=cardholder_name, save=save_card),
+            additional_info=_given(override_notification_url=override_notification_url),
+        )
+        return _charged(self.post("/credit-card/charge", body, request_id=request_id))
+
+    # -- any call
 
     def post(self, path: str, body: Mapping[str, Any], *, request_id: str | None = None) -> Answer:
         """Any call that has no method here yet. `path` begins with a slash; the signature covers the bytes sent."""
@@ -285,9 +509,55 @@ def _text(body: Mapping[str, Any], *keys: str) -> str | None:
     return str(found) if isinstance(found, str | int) and found != "" else None
 
 
+def _given(**fields: Any) -> dict[str, Any]:
+    """The fields that say something: an absent one and an empty one differ on some of DOKU's servers."""
+    return {name: value for name, value in fields.items() if value is not None and value is not False and value not in ([], {})}
+
+
+def _items(line_items: Iterable[LineItem]) -> list[dict[str, Any]]:
+    return [{"name": item.name, "price": item.price, "quantity": item.quantity} for item in line_items]
+
+
+def _charged(answer: Answer) -> CardCharge:
+    """The shape that capture and charge share."""
+    status = _text(answer.raw, "payment", "status")
+    if status is None:
+        raise _unexpected("the answer has no payment", answer)
+    return CardCharge(
+        invoice_number=_text(answer.raw, "order", "invoice_number") or "",
+        amount=_amount(answer),
+        status=status,
+        response_code=_text(answer.raw, "payment", "response_code"),
+        response_message=_text(answer.raw, "payment", "response_message"),
+        approval_code=_text(answer.raw, "payment", "approval_code"),
+        authorize_id=_text(answer.raw, "payment", "authorize_id"),
+        masked_card=_text(answer.raw, "card", "masked"),
+        brand=_text(answer.raw, "card", "brand"),
+        token=_text(answer.raw, "card", "token"),
+        request_id=answer.request_id,
+        replayed=answer.replayed,
+        raw=answer.raw,
+    )
+
+
+def _token(sent: object, answer: Answer) -> CardToken:
+    if not isinstance(sent, Mapping) or (token := _text(sent, "id")) is None:
+        raise _unexpected("the answer has a token without an id", answer)
+    return CardToken(
+        id=token,
+        masked=_text(sent, "masked_account") or "",
+        brand=_text(sent, "card", "brand"),
+        issuer=_text(sent, "card", "issuer"),
+        expiry=_text(sent, "card", "expiry"),
+    )
+
+
 def _amount(answer: Answer) -> int | None:
     order = answer.raw.get("order")
-    sent = order.get("amount") if isinstance(order, Mapping) else None
+    return _rupiah(order.get("amount") if isinstance(order, Mapping) else None, answer)
+
+
+def _rupiah(sent: Any, answer: Answer) -> int | None:
     if sent is None:
         return None
     try:

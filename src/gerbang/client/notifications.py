@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from gerbang.client.cards import CardFacts, card_facts
 from gerbang.client.errors import NotificationUnreadable, SignatureMismatch
 from gerbang.money import NotMoney, parse_amount
 from gerbang.protocols.nonsnap.signature import matches, string_to_sign
@@ -27,6 +28,7 @@ class Notification:
     request_id  of the notification; a retry repeats it, so it is the key for "seen already"
     original_request_id  of the call that opened the payment
     date        aware UTC; None when absent or unreadable
+    card        of a card payment, once a card was tried
     """
 
     status: str
@@ -37,6 +39,7 @@ class Notification:
     request_id: str
     date: datetime | None
     raw: dict[str, Any]
+    card: CardFacts | None = None
 
 
 def verify_notification(
@@ -106,6 +109,7 @@ def _read(raw_body: bytes, request_id: str) -> Notification:
         request_id=request_id,
         date=_moment(transaction.get("date")),
         raw=body,
+        card=card_facts(body),
     )
 
 

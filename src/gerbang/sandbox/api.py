@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gerbang.channel import Channel
+from gerbang.channel import Channel, choose_options, effective_options
 from gerbang.clock import Clock, iso_z, real_now
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
@@ -27,15 +27,18 @@ from gerbang.merchants.gateway_key import gateway_public_key
 from gerbang.money import Rupiah
 from gerbang.notifications.delivery import Deliverer
 from gerbang.notifications.outbox import get_notification, list_notifications, resend
-from gerbang.payments import Order, Payment, find_order, order_by_id, payments_of, verify_payments
+from gerbang.payments import Order, Payment, find_order, get_refund, open_refunds, order_by_id, payments_of, verify_payments
+from gerbang.protocols.nonsnap.manual_refunds import complete_manual_refund, fail_manual_refund
 from gerbang.protocols.nonsnap.notification import notify
 from gerbang.records import (
     AccountRecord,
     NotificationRecord,
     OrderRecord,
+    RefundRecord,
     account_record,
     notification_record,
     order_record,
+    refund_record,
 )
 from gerbang.sandbox.seed import demo_pin_hash, seed, wipe
 from gerbang.sandbox.time import move
@@ -76,6 +79,55 @@ class Outcome(msgspec.Struct):
     invoice_number: str
     outcome: Literal["SUCCESS", "FAILED", "EXPIRED", "CANCELLED"]
     code: str | None = None
+
+
+class NextOutcome(msgspec.Struct):
+    """What the simulators shall say about an order, whatever card its buyer takes. What is left away they decide by the card;
+    each call replaces what an earlier one chose.
+
+    three_ds        frictionless, challenge, challenge_failed, attempted, not_authenticated, unavailable, rejected or none
+    response_code   what the acquirer answers when asked for the money, e.g. 51; TO: it stays silent
+    follow_up_code  what it answers to capture, void and refund
+    """
+
+    client_id: str
+    invoice_number: str
+    three_ds: str | None = None
+    response_code: str | None = None
+    follow_up_code: str | None = None
+
+
+class ChannelOptions(msgspec.Struct):
+    """What a merchant has otherwise on a channel. The rest has its defaults."""
+
+    options: dict[str, Any]
+
+
+class MerchantChannel(msgspec.Struct):
+    """A merchant's options on a channel: its own, and what holds with the defaults."""
+
+    client_id: str
+    channel: str
+    options: dict[str, Any]
+    effective: dict[str, Any]
+
+
+class Refunds(msgspec.Struct):
+    """Refunds that nobody has ended yet, oldest first."""
+
+    refunds: list[RefundRecord]
+
+
+class Completion(msgspec.Struct):
+    """A refund was carried out by hand."""
+
+    approval_code: Annotated[str, Meta(min_length=1, max_length=20)] | None = None
+
+
+class Failure(msgspec.Struct):
+    """A refund cannot be carried out, and why."""
+
+    message: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
 
 
 class ClockMove(msgspec.Struct):
@@ -170,6 +222,7 @@ _STATUS = {
     Reason.ORDER_NOT_FOUND: 404,
     Reason.ACCOUNT_NOT_FOUND: 404,
     Reason.NOTIFICATION_NOT_FOUND: 404,
+    Reason.REFUND_NOT_FOUND: 404,
     Reason.MERCHANT_EXISTS: 409,
     Reason.ACCOUNT_EXISTS: 409,
     Reason.PAYMENT_MOVED_ON: 409,
@@ -285,6 +338,25 @@ class _ControlApi:
 
         return MerchantBalance(client_id, await self._database.transact(fund))
 
+    async def show_channel(self, request: Request) -> MerchantChannel:
+        channel, client_id = self._channel(request), request.path_params["client_id"]
+        return await self._database.read(lambda tx: _merchant_channel(channel, get(tx, client_id)))
+
+    async def set_channel(self, request: Request) -> MerchantChannel:
+        wanted: ChannelOptions = await _body(request, ChannelOptions)
+        channel, client_id = self._channel(request), request.path_params["client_id"]
+        merchant = await self._database.transact(lambda tx: choose_options(tx, channel, client_id, wanted.options))
+        self._gateway.directory.forget()
+        return _merchant_channel(channel, merchant)
+
+    def _channel(self, request: Request) -> Channel:
+        code = request.path_params["code"]
+        channel = self._gateway.channels.get(code)
+        if channel is None or channel.read_options is None:
+            configurable = [one.code for one in self._gateway.channels.values() if one.read_options is not None]
+            raise BadRequest(f"channel {code} has no options; {', '.join(configurable)} has")
+        return channel
+
     # -- payments
 
     async def play_outcome(self, request: Request) -> OrderRecord:
@@ -302,7 +374,7 @@ class _ControlApi:
         channel = gateway.channels[payment.channel]
         if channel.drive is not None:
             await channel.drive(gateway.rooms[channel.code], channel, payment.id, wanted.outcome, wanted.code)
-            return await self._database.read(lambda tx: order_record(tx, order_by_id(tx, order.id)))
+            return await self._database.read(lambda tx: order_record(tx, order_by_id(tx, order.id), gateway.channels))
 
         def play(tx: Tx) -> OrderRecord:
             merchant, order, payment = look(tx)
@@ -311,9 +383,26 @@ class _ControlApi:
             now = self._clock.now()
             ended = channel.play(tx, merchant, order, payment, wanted.outcome, wanted.code, now)
             notify(tx, channel, merchant, order, ended, settings=gateway.settings, now=now)
-            return order_record(tx, order_by_id(tx, order.id))
+            return order_record(tx, order_by_id(tx, order.id), gateway.channels)
 
         return await self._database.transact(play)
+
+    async def choose_next(self, request: Request) -> Done:
+        wanted: NextOutcome = await _body(request, NextOutcome)
+
+        def decide(tx: Tx) -> None:
+            order = find_order(tx, get(tx, wanted.client_id).client_id, wanted.invoice_number)
+            if order is None:
+                raise Refused(Reason.ORDER_NOT_FOUND, invoice_number=wanted.invoice_number)
+            payment = payments_of(tx, order.id)[-1]
+            choose = self._gateway.channels[payment.channel].choose
+            if choose is None:
+                raise BadRequest(f"nobody is asked about a payment of channel {payment.channel}; use /payments/outcome")
+            named = {name: getattr(wanted, name) for name in ("three_ds", "response_code", "follow_up_code")}
+            choose(tx, payment.id, named)
+
+        await self._database.transact(decide)
+        return Done()
 
     async def show_payments(self, request: Request) -> OrderRecord:
         client_id, invoice = _query(request, "client_id"), _query(request, "invoice_number")
@@ -322,9 +411,44 @@ class _ControlApi:
             order = find_order(tx, client_id, invoice)
             if order is None:
                 raise Refused(Reason.ORDER_NOT_FOUND, invoice_number=invoice)
-            return order_record(tx, order)
+            return order_record(tx, order, self._gateway.channels)
 
         return await self._database.read(show)
+
+    # -- refunds
+
+    async def show_refunds(self, _request: Request) -> Refunds:
+        return await self._database.read(lambda tx: Refunds([refund_record(tx, one) for one in open_refunds(tx)]))
+
+    async def show_refund(self, request: Request) -> RefundRecord:
+        refund_id = request.path_params["id"]
+        return await self._database.read(lambda tx: refund_record(tx, get_refund(tx, refund_id)))
+
+    async def complete_refund(self, request: Request) -> RefundRecord:
+        given: Completion = await _body(request, Completion)
+        gateway, refund_id = self._gateway, request.path_params["id"]
+
+        def complete(tx: Tx) -> RefundRecord:
+            done = complete_manual_refund(
+                tx,
+                gateway.channels,
+                refund_id,
+                approval_code=given.approval_code,
+                settings=gateway.settings,
+                now=self._clock.now(),
+            )
+            return refund_record(tx, done)
+
+        return await self._database.transact(complete)
+
+    async def fail_refund(self, request: Request) -> RefundRecord:
+        given: Failure = await _body(request, Failure)
+        refund_id = request.path_params["id"]
+
+        def fail(tx: Tx) -> RefundRecord:
+            return refund_record(tx, fail_manual_refund(tx, refund_id, message=given.message, now=self._clock.now()))
+
+        return await self._database.transact(fail)
 
     # -- notifications
 
@@ -434,6 +558,15 @@ class _ControlApi:
         return Done()
 
 
+def _merchant_channel(channel: Channel, merchant: Merchant) -> MerchantChannel:
+    return MerchantChannel(
+        client_id=merchant.client_id,
+        channel=channel.code,
+        options=merchant.options.channels.get(channel.code, {}),
+        effective=effective_options(channel, merchant),
+    )
+
+
 def control_endpoints() -> list[ControlEndpoint]:
     """The table of contents."""
     root, api = "/sandbox/v1", _ControlApi
@@ -442,6 +575,17 @@ def control_endpoints() -> list[ControlEndpoint]:
         ControlEndpoint("POST", f"{root}/merchants", "Register a merchant", api.create_merchant, MerchantKeys, NewMerchant),
         ControlEndpoint(
             "POST", f"{root}/merchants/{{client_id}}/balance", "Fund a merchant", api.fund_merchant, MerchantBalance, TopUp
+        ),
+        ControlEndpoint(
+            "GET", f"{root}/merchants/{{client_id}}/channels/{{code}}", "A merchant's channel", api.show_channel, MerchantChannel
+        ),
+        ControlEndpoint(
+            "PUT",
+            f"{root}/merchants/{{client_id}}/channels/{{code}}",
+            "Set a merchant's own options on a channel; what is not named has its default",
+            api.set_channel,
+            MerchantChannel,
+            ChannelOptions,
         ),
         ControlEndpoint(
             "GET", f"{root}/payments", "An order with everything about it", api.show_payments, OrderRecord, None, order
@@ -453,6 +597,27 @@ def control_endpoints() -> list[ControlEndpoint]:
             api.play_outcome,
             OrderRecord,
             Outcome,
+        ),
+        ControlEndpoint(
+            "POST",
+            f"{root}/payments/next",
+            "Decide beforehand what bank and acquirer will say about an order",
+            api.choose_next,
+            Done,
+            NextOutcome,
+        ),
+        ControlEndpoint("GET", f"{root}/refunds", "Refunds that wait for an end", api.show_refunds, Refunds),
+        ControlEndpoint("GET", f"{root}/refunds/{{id}}", "A refund", api.show_refund, RefundRecord),
+        ControlEndpoint(
+            "POST",
+            f"{root}/refunds/{{id}}/complete",
+            "A manual refund was carried out",
+            api.complete_refund,
+            RefundRecord,
+            Completion,
+        ),
+        ControlEndpoint(
+            "POST", f"{root}/refunds/{{id}}/fail", "A manual refund cannot be carried out", api.fail_refund, RefundRecord, Failure
         ),
         ControlEndpoint(
             "GET",

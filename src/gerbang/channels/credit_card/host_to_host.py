@@ -211,10 +211,11 @@ def charge(call: Call, body: ChargeRequest) -> ChargeResponse | Ask:
 
 def _ask(call: Call, order: Order, begun: Charge, question: Question, *, cvv: str | None) -> Ask:
     room: CardRoom = call.room
+    asked = room.authorise_question(call.tx, begun, question, cvv)
 
     async def ask() -> None:
         # It acts on the answer, too: then nothing is lost should the connection to the merchant break here.
-        await room.authorise(begun, question, cvv=cvv)
+        await room.authorise(begun, question, asked)
 
     def after(call: Call, _answer: None) -> ChargeResponse:
         return _response(call, order, get_charge(call.tx, begun.id))

@@ -178,7 +178,7 @@ class CardRoom:
                 return _Step(charge)
             if payment_type is PaymentType.MOTO or (payment_type is PaymentType.RECURRING and with_token):
                 charge, question = charging.authenticated(tx, self.books, charge, None, now=now)
-                return _Step(charge, authorise=question)
+                return self._on_to_acquirer(tx, charge, question, sent.cvv)
             authentication = start_authentication(
                 tx,
                 merchant_id=merchant.client_id,
@@ -210,7 +210,7 @@ class CardRoom:
             step = await self.database.transact(lambda tx: self._authentication_answered(tx, step.charge.id, answer, sent))
         if step.authorise is None:
             return step.charge
-        return await self.authorise(step.charge, step.authorise, cvv=sent.cvv)
+        return await self.authorise(step.charge, *step.authorise)
 
     def _card(
         self, tx: Tx, merchant: Merchant, order: Order, payment: Payment, sent: Submission, *, now: datetime
@@ -317,7 +317,7 @@ class CardRoom:
         if charge.authentication_id:
             finish_authentication(tx, charge.authentication_id, answer.trans_status)
         charge, question = charging.authenticated(tx, self.books, charge, answer.trans_status, now=now)
-        return _Step(charge, authorise=question)
+        return self._on_to_acquirer(tx, charge, question, sent.cvv)
 
     # -- back from the bank
 
@@ -343,12 +343,12 @@ class CardRoom:
             if current.authentication_id:
                 finish_authentication(tx, current.authentication_id, status)
             current, question = charging.authenticated(tx, self.books, current, status, now=now, reason=reason)
-            return _Step(current, authorise=question)
+            return self._on_to_acquirer(tx, current, question, cvv)
 
         step = await self.database.transact(ended)
         if step.authorise is None:
             return step.charge
-        return await self.authorise(step.charge, step.authorise, cvv=cvv)
+        return await self.authorise(step.charge, *step.authorise)
 
     def _seal_cvv(self, charge_id: str, browser_key: str, cvv: str | None) -> bytes | None:
         if cvv is None:
@@ -376,13 +376,18 @@ class CardRoom:
 
     # -- asking the acquirer
 
-    async def authorise(self, charge: Charge, question: Question, *, cvv: str | None) -> Charge:
+    def _on_to_acquirer(self, tx: Tx, charge: Charge, question: Question | None, cvv: str | None) -> "_Step":
+        if question is None:
+            return _Step(charge)
+        return _Step(charge, authorise=(question, self.authorise_question(tx, charge, question, cvv)))
+
+    async def authorise(self, charge: Charge, question: Question, asked: AuthoriseQuestion) -> Charge:
         """Ask for the money and act on the answer. When somebody else acted first (the sweeper), theirs stands."""
-        asked = await self.database.transact(lambda tx: self._authorise_question(tx, charge, question, cvv))
         answer = await self.acquirer.authorise(asked)
         return await self._act(lambda tx: charging.conclude(tx, self.books, question, answer, now=self.clock.now()), charge.id)
 
-    def _authorise_question(self, tx: Tx, charge: Charge, question: Question, cvv: str | None) -> AuthoriseQuestion:
+    def authorise_question(self, tx: Tx, charge: Charge, question: Question, cvv: str | None) -> AuthoriseQuestion:
+        """The question with the card, for this process's memory only. Read in the transaction that writes the question down."""
         card = self.vault.card(tx, charge.card_id, merchant_id=charge.merchant_id)
         if card is None:
             raise CardForgotten(charge.card_id)
@@ -540,7 +545,7 @@ class _Step:
 
     charge: Charge
     authenticate: AuthenticationQuestion | None = None
-    authorise: Question | None = None
+    authorise: tuple[Question, AuthoriseQuestion] | None = None
 
 
 def _first_recurring(payment_type: PaymentType, with_token: bool) -> bool:

@@ -61,7 +61,8 @@ def terms_of(order: Order) -> Terms:
 def options_of(merchant: Merchant) -> CardOptions:
     """What the merchant has otherwise on cards. Checked when it was set."""
     sent = merchant.options.channels.get(CODE)
-    return msgspec.convert(sent, CardOptions) if sent else _DEFAULTS
+    # str_keys: in JSON, tenors are keys, and keys are text.
+    return msgspec.convert(sent, CardOptions, str_keys=True) if sent else _DEFAULTS
 
 
 _DEFAULTS = CardOptions()

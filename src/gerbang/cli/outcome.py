@@ -1,0 +1,52 @@
+"""gerbang outcome."""
+
+import click
+
+from gerbang.channel import all_channels
+from gerbang.cli.data import open_data
+from gerbang.cli.options import reads_settings
+from gerbang.cli.payments import find
+from gerbang.cli.trouble import Failure, Misuse
+from gerbang.errors import Reason, Refused
+from gerbang.payments import payments_of
+from gerbang.storage import Tx
+
+
+@click.command()
+@click.argument("invoice")
+@click.option("--merchant", metavar="CLIENT_ID", help="Whose; needed when several merchants have this invoice number.")
+@click.option("--three-ds", metavar="WORD", help="frictionless, challenge, challenge_failed, unavailable, …")
+@click.option("--response-code", metavar="CODE", help="What the acquirer answers when asked for the money, e.g. 51.")
+@click.option("--follow-up-code", metavar="CODE", help="What it answers to capture, void and refund.")
+@click.option("--clear", is_flag=True, help="Leave it to the card again.")
+@reads_settings
+def outcome(
+    invoice: str, merchant: str | None, three_ds: str | None, response_code: str | None, follow_up_code: str | None, clear: bool
+) -> None:
+    """Sandbox: decide what bank and acquirer will say about an order.
+
+    Whatever card its buyer takes. docs/guides/test-cards.md lists the codes. Each call replaces what an earlier one chose.
+    """
+    wanted = {"three_ds": three_ds, "response_code": response_code, "follow_up_code": follow_up_code}
+    if clear == any(wanted.values()):
+        raise Misuse("give --three-ds, --response-code or --follow-up-code, or --clear alone")
+    with open_data() as data:
+        if not data.settings.is_sandbox:
+            raise Failure("outcomes are chosen in the sandbox; the settings say mode = production")
+
+        def decide(tx: Tx) -> None:
+            payment = payments_of(tx, find(tx, invoice, merchant).id)[-1]
+            choose = all_channels()[payment.channel].choose
+            if choose is None:
+                raise Failure(f"nobody outside is asked about a payment of channel {payment.channel}")
+            choose(tx, payment.id, wanted)
+
+        try:
+            data.write(decide)
+        except Refused as refused:
+            if refused.reason is not Reason.FIELD_INVALID:
+                raise
+            option = str(refused.facts["field"]).replace("_", "-")
+            raise Misuse(f"--{option}: there is no such outcome; docs/guides/test-cards.md lists them") from None
+    said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in wanted.items() if value)
+    click.echo(f"{invoice}: {said or 'as the card says'}")
