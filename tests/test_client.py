@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -13,19 +14,28 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from gerbang.client import (
+    CardFacts,
+    CardToken,
     DokuClient,
     DokuError,
     DokuUnreachable,
     LineItem,
     NotificationUnreadable,
+    PageTheme,
+    Promo,
     SignatureMismatch,
     signed_headers,
     verify_notification,
 )
+from gerbang.sandbox.seed import DEMO_CLIENT_ID
+from gerbang.settings import SANDBOX_SECRET_KEY
+from support.card_calls import APPROVED, CHALLENGED, CVV, DECLINED_05, post_form, walk_bank
+from support.gateway import RunningGateway
 
 CLIENT_ID = "MCH-0001-10791114622547"
 SECRET = "SK-TestVector-0123456789"
@@ -462,3 +472,257 @@ def test_amounts_are_read_in_every_form_that_was_seen(amount: bytes) -> None:
     note = verify_notification(signed_notification(body), body, SECRET, target="/n")
 
     assert (note.amount, note.date, note.channel) == (20_000, None, None)
+
+
+# -- cards
+
+
+CARD_PAGE = {"order": {"invoice_number": "INV-1"}, "credit_card_payment_page": {"url": "https://pay.example/c/abc"}}
+
+
+def test_a_card_payment_sends_every_field_where_the_guide_has_it(gateway: StubGateway, client: DokuClient) -> None:
+    gateway.reply = Reply(200, CARD_PAGE)
+
+    payment = client.card_payment(
+        invoice_number="INV-1",
+        amount=90_000,
+        customer_id="C-1",
+        customer_name="Anton",
+        email="anton@example.com",
+        phone="6281122334455",
+        address="Jl. Merdeka 1",
+        country="ID",
+        line_items=[LineItem("Kaus", 45_000, 2)],
+        callback_url="https://shop.example/back",
+        failed_url="https://shop.example/failed",
+        auto_redirect=True,
+        descriptor="PASAR PAGI",
+        session_id="s-1",
+        token="tok-1",
+        save_card=True,
+        payment_type="INSTALLMENT",
+        acquirer="BCA",
+        tenor=6,
+        theme=PageTheme(language="EN", button_background_color="FF0000"),
+        promos=[Promo("411111", 10_000)],
+        allow_bins=["411111"],
+        allow_tenors=[3, 6],
+        disclaimer_id="Saya setuju",
+        disclaimer_en="I agree",
+        override_notification_url="https://shop.example/n",
+        request_id="r-1",
+    )
+
+    [call] = gateway.heard
+    assert call["signature_right"]
+    assert (call["method"], call["target"]) == ("POST", "/credit-card/v1/payment-page")
+    assert json.loads(call["body"]) == {
+        "order": {
+            "invoice_number": "INV-1",
+            "amount": 90_000,
+            "line_items": [{"name": "Kaus", "price": 45_000, "quantity": 2}],
+            "callback_url": "https://shop.example/back",
+            "failed_url": "https://shop.example/failed",
+            "auto_redirect": True,
+            "descriptor": "PASAR PAGI",
+            "session_id": "s-1",
+        },
+        "card": {"token": "tok-1", "save": True},
+        "customer": {
+            "id": "C-1",
+            "name": "Anton",
+            "email": "anton@example.com",
+            "phone": "6281122334455",
+            "address": "Jl. Merdeka 1",
+            "country": "ID",
+        },
+        "payment": {"type": "INSTALLMENT", "acquirer": "BCA", "tenor": 6},
+        "override_configuration": {
+            "themes": {"language": "EN", "button_background_color": "FF0000"},
+            "promo": [{"bin": "411111", "discount_amount": 10_000}],
+            "allow_bin": ["411111"],
+            "allow_tenor": [3, 6],
+        },
+        "additional_info": {
+            "override_notification_url": "https://shop.example/n",
+            "disclaimer": {"id": "Saya setuju", "en": "I agree"},
+        },
+    }
+    assert (payment.url, payment.request_id, payment.replayed) == ("https://pay.example/c/abc", "r-1", False)
+
+
+def test_of_a_card_payment_only_what_was_given_is_sent(gateway: StubGateway, client: DokuClient) -> None:
+    gateway.reply = Reply(200, CARD_PAGE)
+
+    client.card_payment(invoice_number="INV-1", amount=90_000, email="a@example.com")
+
+    assert json.loads(gateway.heard[0]["body"]) == {
+        "order": {"invoice_number": "INV-1", "amount": 90_000},
+        "customer": {"email": "a@example.com"},
+    }
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c: c.card_payment(invoice_number="INV-1", amount=1, email="a@example.com"),
+        lambda c: c.capture("1"),
+        lambda c: c.refund(invoice_number="INV-1", original_request_id="r", amount=1),
+        lambda c: c.card_tokens("C-1"),
+        lambda c: c.check_three_d_secure(amount=1, success_url="https://a.id", failed_url="https://a.id", token="t"),
+        lambda c: c.charge(invoice_number="INV-1", amount=1, token="t", payment_type="RECURRING"),
+    ],
+    ids=["page", "capture", "refund", "tokens", "authentication", "charge"],
+)
+def test_a_card_answer_that_lacks_what_it_is_about_is_an_error(
+    gateway: StubGateway, client: DokuClient, call: Callable[[DokuClient], object]
+) -> None:
+    gateway.reply = Reply(200, {"order": {"invoice_number": "INV-1", "amount": 1}})
+
+    with pytest.raises(DokuError, match="the answer has no"):
+        call(client)
+
+
+def test_the_card_of_a_captured_notification_is_read() -> None:
+    """The shape of one that DOKU's sandbox sent."""
+    body = json.dumps(
+        {
+            "order": {"invoice_number": "INV-1", "amount": 600_000, "discount_amount": 50_000},
+            "transaction": {"status": "SUCCESS", "date": "2025-07-10T03:00:48Z", "original_request_id": "r"},
+            "channel": {"id": "CREDIT_CARD"},
+            "payment": {"acquirer": "BCA", "tenor": 6, "authorize_id": "77"},
+            "card_payment": {
+                "masked_card_number": "557338******1101",
+                "approval_code": "123456",
+                "response_code": "00",
+                "response_message": "Approved",
+                "issuer": "PT BANK MANDIRI (PERSERO) Tbk",
+                "brand": "MASTERCARD",
+                "token_id": "tok",
+                "charged_amount": "550000",
+            },
+            "authorize_id": "77",
+        }
+    ).encode()
+
+    note = verify_notification(signed_notification(body), body, SECRET, target="/n")
+
+    assert note.card == CardFacts(
+        masked="557338******1101",
+        brand="MASTERCARD",
+        issuer="PT BANK MANDIRI (PERSERO) Tbk",
+        response_code="00",
+        response_message="Approved",
+        approval_code="123456",
+        authorize_id="77",
+        token="tok",
+        charged_amount=550_000,
+        tenor=6,
+    )
+
+
+def test_what_has_no_card_says_so(gateway: StubGateway, client: DokuClient) -> None:
+    gateway.reply = Reply(200, {"order": {"invoice_number": "I", "amount": 1}, "transaction": {"status": "PENDING"}})
+
+    assert client.status("I").card is None
+
+
+# Against the gateway itself: what the stub was told above may be wrong in the same way as the client.
+
+
+@pytest.fixture
+def shop(sqlite_gateway: RunningGateway) -> DokuClient:
+    sqlite_gateway.control("POST", "/clock", {"set": "2030-05-20T12:00:00+07:00"})  # noon: nothing is settled yet
+    return DokuClient(DEMO_CLIENT_ID, SANDBOX_SECRET_KEY, sqlite_gateway.url)
+
+
+def pay_on_page(running: RunningGateway, url: str, number: str = APPROVED) -> int:
+    """As a buyer with a new card; the status of the answer."""
+    sent = {"action": "pay", "choice": "new", "number": number, "expiry": "12/31", "cvv": CVV, "form": "f" * 32}
+    return post_form(running, urlsplit(url).path, **sent).status
+
+
+def test_an_authorisation_is_captured_in_part_and_given_back_through_the_client(
+    sqlite_gateway: RunningGateway, shop: DokuClient
+) -> None:
+    page = shop.card_payment(invoice_number="INV-1", amount=90_000, email="a@example.com", payment_type="AUTHORIZE")
+    assert pay_on_page(sqlite_gateway, page.url) == 303
+    held = shop.status("INV-1")
+    assert held.status == "PENDING"
+    assert held.card is not None
+    assert held.card.authorize_id is not None
+
+    taken = shop.capture(held.card.authorize_id, 50_000)
+    with pytest.raises(DokuError, match="Authorization Already Captured"):
+        shop.capture(held.card.authorize_id)
+    refused = shop.refund(invoice_number="INV-1", original_request_id=page.request_id, amount=20_000)
+    voided = shop.refund(invoice_number="INV-1", original_request_id=page.request_id, amount=50_000)
+
+    assert (taken.succeeded, taken.amount, taken.response_code, taken.masked_card) == (True, 50_000, "00", "411111******1111")
+    assert (refused.accepted, refused.type) == (False, "VOID")
+    assert refused.message
+    assert (voided.accepted, voided.is_done, voided.type, voided.amount) == (True, True, "VOID", 50_000)
+    assert shop.status("INV-1").status == "VOIDED"
+
+
+def test_a_declined_card_is_told_by_the_status(sqlite_gateway: RunningGateway, shop: DokuClient) -> None:
+    page = shop.card_payment(invoice_number="INV-1", amount=90_000, email="a@example.com")
+    sqlite_gateway.control(
+        "POST",
+        "/payments/next",
+        {"client_id": DEMO_CLIENT_ID, "invoice_number": "INV-1", "three_ds": "frictionless", "response_code": "51"},
+    )
+
+    pay_on_page(sqlite_gateway, page.url)
+
+    card = shop.status("INV-1").card
+    assert card is not None
+    assert (card.response_code, card.approval_code, card.masked) == ("51", None, "411111******1111")
+
+
+def test_a_saved_card_is_listed_charged_and_forgotten_through_the_client(
+    sqlite_gateway: RunningGateway, shop: DokuClient
+) -> None:
+    page = shop.card_payment(invoice_number="INV-1", amount=90_000, customer_id="C-1", email="a@example.com", save_card=True)
+    pay_on_page(sqlite_gateway, page.url)
+
+    [saved] = shop.card_tokens("C-1")
+    charged = shop.charge(invoice_number="INV-2", amount=10_000, token=saved.id, payment_type="RECURRING", email="a@example.com")
+    again = shop.charge(
+        invoice_number="INV-2",
+        amount=10_000,
+        token=saved.id,
+        payment_type="RECURRING",
+        email="a@example.com",
+        request_id=charged.request_id,
+    )
+
+    assert isinstance(saved, CardToken)
+    assert (saved.masked, saved.expiry) == ("********1111", "31/12")
+    assert shop.card_tokens("C-1", bank="HSBC") == []
+    assert charged.succeeded
+    assert (again.replayed, again.approval_code) == (True, charged.approval_code)
+    assert shop.status("INV-2").status == "SUCCESS"
+    assert shop.unbind_token(saved.id, customer_id="C-1")
+    assert not shop.unbind_token(saved.id)
+    assert shop.card_tokens("C-1") == []
+
+
+def test_a_card_is_authenticated_and_charged_host_to_host_through_the_client(
+    sqlite_gateway: RunningGateway, shop: DokuClient
+) -> None:
+    def authenticated(number: str) -> str:
+        started = shop.check_three_d_secure(
+            amount=90_000, number=number, expiry="1231", success_url="https://toko.test/ok", failed_url="https://toko.test/no"
+        )
+        assert started.enrolled
+        assert walk_bank(sqlite_gateway, started.url).startswith("https://toko.test/ok")
+        return started.authentication_id
+
+    paid = shop.charge(invoice_number="INV-1", amount=90_000, authentication_id=authenticated(CHALLENGED), cvv=CVV)
+    declined = shop.charge(invoice_number="INV-2", amount=90_000, authentication_id=authenticated(DECLINED_05), cvv=CVV)
+
+    assert (paid.succeeded, paid.amount, paid.invoice_number) == (True, 90_000, "INV-1")
+    assert (declined.succeeded, declined.is_pending, declined.response_code) == (False, False, "05")
+    for said in (paid, declined):
+        assert not re.search(r"[0-9]{13,}", repr(said).replace(said.request_id, ""))

@@ -9,7 +9,7 @@ from gerbang import __version__
 from gerbang.endpoint import Endpoint
 from gerbang.protocols.nonsnap.errors import ErrorBody
 from gerbang.protocols.nonsnap.headers import NAMES
-from gerbang.sandbox.api import ControlEndpoint
+from gerbang.sandbox.api import ControlEndpoint, ControlError
 
 _REF = "#/components/schemas/{name}"
 
@@ -24,7 +24,7 @@ _HEADER_TEXT = {
 def openapi_document(endpoints: Iterable[Endpoint], control: Iterable[ControlEndpoint]) -> dict[str, Any]:
     """OpenAPI 3.1. The signed API and, marked as sandbox only, the control API."""
     signed, played = list(endpoints), list(control)
-    kinds: dict[type[msgspec.Struct], None] = {ErrorBody: None}
+    kinds: dict[type[msgspec.Struct], None] = {ErrorBody: None, ControlError: None}
     bodies = [(one.request, one.response) for one in signed] + [(one.request, one.response) for one in played]
     for kind in (kind for pair in bodies for kind in pair if kind is not None):
         kinds[kind] = None
@@ -89,7 +89,10 @@ def _control(endpoint: ControlEndpoint, schema_of: dict[type[msgspec.Struct], An
         "tags": ["sandbox"],
         "summary": endpoint.summary,
         "parameters": [*query, *_path_parameters(endpoint.path)],
-        "responses": {"200": {"description": "Done", "content": _json(schema_of[endpoint.response])}},
+        "responses": {
+            "200": {"description": "Done", "content": _json(schema_of[endpoint.response])},
+            "4XX": {"description": "Refused", "content": _json(schema_of[ControlError])},
+        },
     }
     if endpoint.request is not None:
         described["requestBody"] = {"required": True, "content": _json(schema_of[endpoint.request])}

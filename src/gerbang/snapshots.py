@@ -9,11 +9,13 @@ from pathlib import Path
 import msgspec
 
 from gerbang.channel import all_channels
+from gerbang.channels.credit_card import docs as card_docs
 from gerbang.openapi import openapi_document
 from gerbang.protocols.nonsnap.status import check_status_endpoint
 from gerbang.sandbox.api import control_endpoints
 from gerbang.settings import as_markdown
 from gerbang.storage.migrating import snapshot
+from gerbang.web.assets import script_inventory
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,6 +34,8 @@ def generated() -> dict[Path, str]:
     return {
         ROOT / "openapi.json": openapi_text(),
         ROOT / "docs" / "settings.md": as_markdown(),
+        ROOT / "docs" / "script-inventory.md": script_inventory(),
+        ROOT / "docs" / "guides" / "test-cards.md": card_docs.as_markdown(),
         storage / "schema_sqlite.sql": snapshot("sqlite"),
         storage / "schema_postgresql.sql": snapshot("postgresql"),
     }

@@ -48,7 +48,7 @@ from gerbang.demo.goods import (
     write_cart,
 )
 from gerbang.demo.orders import Order, OrderBook, State
-from gerbang.demo.pages import CART_COOKIE, Pages, cart_of, language_of
+from gerbang.demo.pages import CART_COOKIE, CUSTOMER_COOKIE, Pages, cart_of, customer_of, language_of
 from gerbang.demo.words import LANGUAGES
 
 _MAX_BODY_BYTES = 64 * 1024
@@ -188,10 +188,16 @@ async def check_status(shop: Shop, order: Order) -> None:
 def settle(order: Order, status: OrderStatus) -> None:
     """Move the order to where the gateway says it is. Success for another amount is not success."""
     order.last_status = status.status or None
+    order.card = status.card or order.card
     if status.status == "SUCCESS" and status.amount not in (None, order.amount):
         order.record("wrong_amount", real_now(), said=status.amount or 0, expected=order.amount)
     elif status.status == "SUCCESS":
         order.move("paid", real_now(), status=status.status)
+    elif status.status == "FAILED" and status.card is not None:
+        # One card was declined. The payment page stays open, and the buyer may be trying another one right now.
+        if order.declined_on != status.date:
+            order.declined_on = status.date
+            order.record("declined", real_now(), card=status.card.masked or "", reason=status.card.response_message or "")
     elif status.status in _ENDINGS:
         order.move(_ENDINGS[status.status], real_now(), status=status.status)
 
@@ -249,8 +255,10 @@ async def place_order(shop: Shop, request: Request) -> Response:
     cart = read_cart(form.get("cart", ""))
     if not cart:
         return RedirectResponse(f"{shop.pages.base}/", status_code=303)
-    response = await open_payment(shop, request, cart, method_of(form.get("method", "")), form_key)
+    customer = customer_of(request)
+    response = await open_payment(shop, request, cart, method_of(form.get("method", "")), form_key, customer)
     shop.pages.keep(response, CART_COOKIE, "")
+    shop.pages.keep(response, CUSTOMER_COOKIE, customer)
     return response
 
 
@@ -264,10 +272,10 @@ async def pay_again(shop: Shop, request: Request) -> Response:
         return see(shop, pressed_before)
     if order.state == State.PAID or not order.cart:
         return see(shop, order)
-    return await open_payment(shop, request, order.cart, order.method, form_key)
+    return await open_payment(shop, request, order.cart, order.method, form_key, customer_of(request))
 
 
-async def open_payment(shop: Shop, request: Request, cart: Cart, method: Method, form_key: str) -> Response:
+async def open_payment(shop: Shop, request: Request, cart: Cart, method: Method, form_key: str, customer: str) -> Response:
     """Make the order, ask the gateway for a payment page, send the buyer there."""
     order = shop.orders.make(cart, method, language=language_of(request), form_key=form_key, now=real_now())
     order.record("made", order.made_at)
@@ -277,6 +285,7 @@ async def open_payment(shop: Shop, request: Request, cart: Cart, method: Method,
         line_items=tuple(LineItem(product.name[order.language], product.price, count) for product, count in cart.items()),
         return_url=f"{shop.public_url}/orders/{order.invoice_number}?from=gateway",
         notify_url=f"{shop.public_url}/notifications",
+        customer_id=customer,
     )
     try:
         url = await shop.ask(partial(method.open_payment, shop.client, checkout))

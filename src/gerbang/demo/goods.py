@@ -38,9 +38,9 @@ PRODUCTS = (
     ),
     Product(
         "lurik",
-        385_000,
+        770_000,  # more than the least that banks let people pay in installments
         {"id": "Kain lurik", "en": "Lurik cloth"},
-        {"id": "Tenun tangan, 2 meter, Klaten", "en": "Handwoven, 2 metres, Klaten"},
+        {"id": "Tenun tangan, 4 meter, Klaten", "en": "Handwoven, 4 metres, Klaten"},
     ),
     Product(
         "rotan",
@@ -87,13 +87,14 @@ def total(cart: Cart) -> int:
 
 @dataclass(frozen=True)
 class Checkout:
-    """What a payment method needs to know to open a payment."""
+    """What a payment method needs to know to open a payment. `customer_id`: whose saved cards the page offers."""
 
     invoice_number: str
     amount: int
     line_items: tuple[LineItem, ...]
     return_url: str
     notify_url: str
+    customer_id: str
 
 
 @dataclass(frozen=True)
@@ -119,12 +120,33 @@ def open_wallet_payment(client: DokuClient, checkout: Checkout) -> str:
     return payment.url
 
 
+def open_card_payment(client: DokuClient, checkout: Checkout) -> str:
+    payment = client.card_payment(
+        invoice_number=checkout.invoice_number,
+        amount=checkout.amount,
+        line_items=checkout.line_items,
+        customer_id=checkout.customer_id,
+        customer_name="Pembeli Pasar Pagi",
+        email="pembeli@pasarpagi.example",
+        callback_url=checkout.return_url,
+        failed_url=checkout.return_url,
+        override_notification_url=checkout.notify_url,
+    )
+    return payment.url
+
+
 METHODS = (
     Method(
         "wallet",
         {"id": "DOKU e-Wallet", "en": "DOKU e-Wallet"},
         {"id": "", "en": ""},
         open_wallet_payment,
+    ),
+    Method(
+        "card",
+        {"id": "Kartu kredit atau debit", "en": "Credit or debit card"},
+        {"id": "Cicilan mulai Rp\u00a0500.000", "en": "Installments from Rp\u00a0500.000"},
+        open_card_payment,
     ),
 )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 
+from gerbang.client import CardFacts
 from gerbang.demo.goods import Cart, Method, total
 
 WIB = timezone(timedelta(hours=7), "WIB")
@@ -48,7 +49,11 @@ class Event:
 
 @dataclass(eq=False)
 class Order:
-    """`returned_at`, `notified_at` and `checked_at` decide when the status is worth asking for."""
+    """`returned_at`, `notified_at` and `checked_at` decide when the status is worth asking for.
+
+    card         as the gateway told it last
+    declined_on  the date of the newest declined attempt that the timeline shows
+    """
 
     number: int
     invoice_number: str
@@ -63,6 +68,8 @@ class Order:
     notified_at: datetime | None = None
     checked_at: datetime | None = None
     last_status: str | None = None
+    card: CardFacts | None = None
+    declined_on: str | None = None
     events: list[Event] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
 

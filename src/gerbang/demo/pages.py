@@ -3,6 +3,8 @@
 import hashlib
 import io
 import keyword
+import re
+import secrets
 import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 CART_COOKIE = "pasar_pagi_cart"
 LANGUAGE_COOKIE = "pasar_pagi_language"
+CUSTOMER_COOKIE = "pasar_pagi_customer"
 
 _ASSETS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 
@@ -59,6 +62,12 @@ def language_of(request: Request) -> str:
 
 def cart_of(request: Request) -> Cart:
     return read_cart(request.cookies.get(CART_COOKIE, ""))
+
+
+def customer_of(request: Request) -> str:
+    """Who this browser is, for saved cards. A shop with a login has an id of its own; here nobody could guess one."""
+    known = request.cookies.get(CUSTOMER_COOKIE, "")
+    return known if re.fullmatch(r"PP-[\w-]{16}", known) else f"PP-{secrets.token_urlsafe(12)}"
 
 
 class Pages:
@@ -170,6 +179,7 @@ class Pages:
             can_continue=order.state == State.WAITING and order.payment_url is not None,
             can_repeat=bool(order.cart) and (still_open or order.state in (State.UNSENT, State.CANCELLED, State.EXPIRED)),
             still_open=still_open,
+            card=words.card_lines(order.card, language) if order.card else [],
             notify_path=notify_path,
             code=highlighted(code),
         )

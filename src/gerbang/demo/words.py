@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from gerbang.client import CardFacts
 from gerbang.demo.orders import WIB, Event, Order, State
 from gerbang.money import dotted, format_rupiah
 
@@ -40,6 +41,12 @@ TEXT = {
         "contents": "Isi pesanan",
         "invoice": "Nomor invoice",
         "method": "Cara bayar",
+        "card": "Kartu",
+        "issuer": "Bank penerbit",
+        "approval_code": "Kode persetujuan",
+        "answer": "Jawaban bank",
+        "saved": "Disimpan untuk lain kali",
+        "yes": "Ya",
         "continue": "Lanjutkan pembayaran",
         "again": "Bayar lagi {amount}",
         "again_note": "Pesanan baru dengan nomor invoice baru.",
@@ -84,6 +91,12 @@ TEXT = {
         "contents": "In this order",
         "invoice": "Invoice number",
         "method": "Payment method",
+        "card": "Card",
+        "issuer": "Issuing bank",
+        "approval_code": "Approval code",
+        "answer": "The bank's answer",
+        "saved": "Saved for next time",
+        "yes": "Yes",
         "continue": "Continue paying",
         "again": "Pay again {amount}",
         "again_note": "A new order with a new invoice number.",
@@ -199,6 +212,14 @@ EVENTS = {
         "ok",
         {"id": ("Lunas", "Status dicek ulang: {status}"), "en": ("Paid", "Status checked again: {status}")},
     ),
+    "declined": (
+        "cross",
+        "bad",
+        {
+            "id": ("Kartu ditolak", "{card}, {reason}. Halaman bayar masih terbuka untuk kartu lain."),
+            "en": ("Card declined", "{card}, {reason}. The payment page stays open for another card."),
+        },
+    ),
     "cancelled": (
         "crossed",
         "off",
@@ -297,6 +318,20 @@ def delay(seconds: float | None, language: str) -> str:
     if seconds < 60:
         return ", " + TEXT[language]["within_seconds"].format(count=int(seconds) + 1)
     return ", " + TEXT[language]["within_minutes"].format(count=int(seconds // 60) + 1)
+
+
+def card_lines(card: CardFacts, language: str) -> list[tuple[str, str]]:
+    """What an order's page says about its card."""
+    text = TEXT[language]
+    answer = f"{card.response_code} {card.response_message or ''}".rstrip() if card.response_code else None
+    lines = (
+        ("card", " ".join(filter(None, (card.masked, card.brand)))),
+        ("issuer", card.issuer),
+        ("approval_code", card.approval_code),
+        ("answer", None if card.approval_code else answer),
+        ("saved", text["yes"] if card.token else None),
+    )
+    return [(text[name], value) for name, value in lines if value]
 
 
 def event_words(event: Event, order: Order, language: str) -> tuple[str, str]:

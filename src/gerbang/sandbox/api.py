@@ -188,6 +188,19 @@ class Done(msgspec.Struct):
     ok: bool = True
 
 
+class ControlErrorDetail(msgspec.Struct):
+    """A word for programs, a sentence for people."""
+
+    code: str
+    message: str
+
+
+class ControlError(msgspec.Struct):
+    """What a call here answers when it is refused: 400, 403, 404 or 409."""
+
+    error: ControlErrorDetail
+
+
 class Background(Protocol):
     """The background work, as far as a call here waits for it."""
 
@@ -282,8 +295,8 @@ def _refuse_other_sites(request: Request) -> None:
         raise HTTPException(403, "the control API does not answer pages of other sites")
 
 
-def _error(code: str, message: str) -> dict[str, Any]:
-    return {"error": {"code": code, "message": message}}
+def _error(code: str, message: str) -> ControlError:
+    return ControlError(ControlErrorDetail(code, message))
 
 
 async def _body(request: Request, kind: type[Any]) -> Any:
