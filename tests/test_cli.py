@@ -32,7 +32,8 @@ from gerbang.sandbox.seed import DEMO_CLIENT_ID, demo_pin_hash, seed
 from gerbang.settings import SANDBOX_SECRET_KEY
 from gerbang.storage import open_database
 from gerbang.wallet import PinHasher
-from support.gateway import independent_signature
+from support.card_calls import APPROVED, CardMerchant, CardPage, to_midnight, to_noon
+from support.gateway import RunningGateway, independent_signature
 from support.listener import Listener
 from support.ports import free_port
 
@@ -192,6 +193,9 @@ def test_trouble_with_the_data_is_one_line(cli: Cli, args: tuple[str, ...], told
         (("wallet", "unlock", "0899999999"), "gerbang wallet list"),
         (("payments", "show", "INV-0"), "gerbang payments list"),
         (("notifications", "show", "ntf_0"), "gerbang notifications list"),
+        (("refunds", "complete", "rfd_0"), "gerbang refunds list"),
+        (("outcome", "INV-0", "--response-code", "51"), "gerbang payments list"),
+        (("merchant", "card", DEMO_CLIENT_ID, "--set", '{"max_atempts": 3}'), "max_atempts is unknown"),
     ],
 )
 def test_a_refusal_says_what_to_do_next(seeded: Cli, args: tuple[str, ...], told: str) -> None:
@@ -319,6 +323,162 @@ def test_a_narrow_terminal_shows_a_block_a_row_so_that_ids_stay_whole(monkeypatc
     print_table(columns, [row], empty="")
 
     assert capsys.readouterr().out.splitlines() == [f"Id      {row[0]}", "Amount  5", f"URL     {row[2]}"]
+
+
+# -- cards
+
+
+@pytest.fixture
+def beside(sqlite_gateway: RunningGateway) -> Cli:
+    """Commands beside a running sandbox, at noon, so that nothing paid is settled before a test says so."""
+    to_noon(sqlite_gateway)
+    return Cli(sqlite_gateway.gateway.settings.data)
+
+
+def test_card_options_are_changed_one_by_one_replaced_and_taken_back(seeded: Cli, tmp_path: Path) -> None:
+    card = ("merchant", "card", DEMO_CLIENT_ID)
+    assert seeded.json(*card)["options"] == {}
+
+    seeded.ok(*card, "--set", '{"max_attempts": 2, "rates_bp": {"SALE": 290}}')
+    seeded.ok(*card, "--set", '{"max_attempts": null, "descriptor": true}')
+    changed = seeded.json(*card)
+    assert changed["options"] == {"rates_bp": {"SALE": 290}, "descriptor": True}
+    assert (changed["effective"]["max_attempts"], changed["effective"]["descriptor"]) == (5, True)
+    assert '"max_attempts": 5' in seeded.ok(*card, "--show")
+    assert '{"rates_bp": {"SALE": 290}, "descriptor": true}' in seeded.ok("merchant", "show", DEMO_CLIENT_ID)
+
+    file = tmp_path / "cards.json"
+    file.write_text('{"types": ["SALE"]}')
+    seeded.ok(*card, "--file", str(file))
+    assert seeded.json(*card)["options"] == {"types": ["SALE"]}
+    seeded.ok(*card, "--file", "-", stdin="{}")
+    assert seeded.json(*card)["options"] == {}
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("--set", "max_attempts=3"), "that is no JSON"),
+        (("--set", "[]"), "options are a JSON object"),
+        (("--set", '{"types": []}'), "types is unknown or cannot be that"),
+        (("--set", "{}", "--file", "-"), "not both"),
+    ],
+)
+def test_card_options_that_cannot_be_are_refused_in_one_line(seeded: Cli, args: tuple[str, ...], told: str) -> None:
+    result = seeded("merchant", "card", DEMO_CLIENT_ID, *args, stdin="{}")
+
+    assert result.exit_code in (1, 2)
+    assert len(result.stderr.splitlines()) == 1
+    assert told in result.stderr
+
+
+def test_other_options_of_a_merchant_are_left_alone_by_its_card_options(seeded: Cli) -> None:
+    seeded.ok("merchant", "update", DEMO_CLIENT_ID, "--notify-expired")
+    seeded.ok("merchant", "card", DEMO_CLIENT_ID, "--set", '{"max_attempts": 2}')
+    seeded.ok("merchant", "update", DEMO_CLIENT_ID, "--strict-request-id")
+
+    options = seeded.json("merchant", "show", DEMO_CLIENT_ID)["options"]
+
+    assert options == {"notify_expired": True, "strict_request_id": True, "channels": {"CREDIT_CARD": {"max_attempts": 2}}}
+
+
+def test_an_order_shows_its_charges_and_refunds_and_no_card_number(beside: Cli, sqlite_gateway: RunningGateway) -> None:
+    shop = CardMerchant(sqlite_gateway)
+    page = shop.page()
+    beside.ok("outcome", page.invoice, "--merchant", shop.client_id, "--three-ds", "frictionless", "--response-code", "51")
+    shop.submit(page)
+    beside.ok("outcome", page.invoice, "--clear")
+    shop.submit(page, form="another")
+    to_midnight(sqlite_gateway)
+    shop.refund(page, 30_000)
+
+    shown, told = beside.ok("payments", "show", page.invoice), beside.json("payments", "show", page.invoice)
+
+    for words in ("411111******1111 VISA", "DECLINED", "51 INSUFFICIENT FUNDS", "APPROVED", "PARTIAL_REFUND", "reserve"):
+        assert words in shown
+    assert re.search(r"Refunded +Rp\u00a030\.000", shown)
+    assert [one["response_code"] for one in told["payments"][0]["charges"]] == ["51", "00"]
+    assert APPROVED not in shown + json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ((), "or --clear alone"),
+        (("--clear", "--response-code", "51"), "or --clear alone"),
+        (("--three-ds", "maybe"), "--three-ds: there is no such outcome"),
+    ],
+)
+def test_an_outcome_that_cannot_come_is_refused(
+    beside: Cli, sqlite_gateway: RunningGateway, args: tuple[str, ...], told: str
+) -> None:
+    page = CardMerchant(sqlite_gateway).page()
+
+    result = beside("outcome", page.invoice, *args)
+
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+def test_outcomes_are_not_chosen_in_production(seeded: Cli) -> None:
+    result = seeded("outcome", "INV-1", "--response-code", "51", env=PRODUCTION)
+
+    assert result.exit_code == 1
+    assert "chosen in the sandbox" in result.stderr
+
+
+def waiting(gateway: RunningGateway, beside: Cli, amount: int) -> tuple[CardMerchant, CardPage, str]:
+    """A refund that waits for a person; its id."""
+    shop = CardMerchant(gateway, service="direct", online_refund=False)
+    page = shop.paid()
+    to_midnight(gateway)
+    shop.refund(page, amount)
+    return shop, page, str(beside.json("refunds", "list")[-1]["id"])
+
+
+def test_a_manual_refund_is_listed_and_completed_by_hand(beside: Cli, sqlite_gateway: RunningGateway, listener: Listener) -> None:
+    shop, page, refund_id = waiting(sqlite_gateway, beside, 90_000)
+    beside.ok("merchant", "update", shop.client_id, "--notification-url", listener.url("/n"))
+    listed = beside.ok("refunds", "list")
+    assert refund_id in listed
+    assert page.invoice in listed
+    assert "MANUAL_FULL_REFUND" in listed
+    assert "a person" in listed
+
+    done = beside.ok("refunds", "complete", refund_id, "--approval-code", "AB12")
+
+    assert "REFUNDED" in done
+    assert "AB12" in done
+    assert shop.state(page) == "REFUNDED"
+    [told] = listener.wait_for(1)
+    assert told.json()["transaction"]["status"] == "REFUNDED"
+    assert beside.json("refunds", "list") == []
+    again = beside("refunds", "complete", refund_id)
+    assert again.exit_code == 1
+    assert "no longer in a state that allows this" in again.stderr
+    assert beside.ok("verify").startswith("clean")
+
+
+def test_a_manual_refund_that_cannot_be_done_is_failed_by_hand(beside: Cli, sqlite_gateway: RunningGateway) -> None:
+    shop, page, refund_id = waiting(sqlite_gateway, beside, 30_000)
+
+    failed = beside.json("refunds", "fail", refund_id, "--message", "account closed")
+
+    assert (failed["state"], failed["message"]) == ("FAILED", "account closed")
+    assert (shop.state(page), shop.balance()) == ("SUCCESS", 90_000)
+    assert beside.json("refunds", "show", refund_id) == failed
+
+
+def test_ending_a_refund_needs_no_vault_key(tmp_path: Path) -> None:
+    """Who does the bookkeeping by hand has no business with what opens card numbers."""
+    beside = Cli(tmp_path / "gerbang.db")
+    beside.ok("merchant", "create", "--name", "Toko", "--client-id", "BRN-1")
+    production = PRODUCTION | {"GERBANG_CARD_PROVIDER": "support.slow_cards:make"}
+
+    result = beside("refunds", "complete", "rfd_0", env=production)
+
+    assert result.exit_code == 1
+    assert "no such refund" in result.stderr
 
 
 # -- signing

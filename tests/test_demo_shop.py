@@ -21,10 +21,16 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from gerbang.channels.credit_card.installments import Acquirer, InstallmentOptions, plan_id
 from gerbang.demo import demo_shop
 from gerbang.demo.goods import METHODS, PRODUCTS, read_cart, write_cart
 from gerbang.demo.orders import NEXT, OrderBook, State
 from gerbang.demo.words import EVENTS, LANGUAGES, STATES, TEXT
+from gerbang.payments import find_payment
+from support.card_calls import BCA_CARD as BCA
+from support.card_calls import post_form
+from support.gateway import RunningGateway
+from support.notifying import eventually
 
 CLIENT_ID = "BRN-0217-1707978997886"
 SECRET = "SK-demo"
@@ -46,6 +52,10 @@ class FakeGateway:
     url: str = ""
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     status: str = "PENDING"
+    card: dict[str, Any] | None = None
+    date: str = "2026-05-19T07:32:40Z"
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    targets: list[str] = field(default_factory=list)
     refuse: bool = False
     wrong_signatures: int = 0
     status_calls: int = 0
@@ -80,15 +90,22 @@ def gateway() -> Iterator[FakeGateway]:
 
         def answer(self, body: bytes) -> dict[str, Any]:
             if self.command == "POST":
-                order = json.loads(body)["order"]
+                fake.bodies.append(json.loads(body))
+                fake.targets.append(self.path)
+                order = fake.bodies[-1]["order"]
                 fake.orders[order["invoice_number"]] = order
+                if self.path == "/credit-card/v1/payment-page":
+                    return {
+                        "order": order,
+                        "credit_card_payment_page": {"url": f"https://pay.example/c/{order['invoice_number']}"},
+                    }
                 return {"order": order, "payment": {"url": f"https://pay.example/w/{order['invoice_number']}"}}
             fake.status_calls += 1
             order = fake.orders[unquote(self.path.rsplit("/", 1)[1])]
             return {
                 "order": {"invoice_number": order["invoice_number"], "amount": order["amount"]},
-                "transaction": {"status": fake.status},
-            }
+                "transaction": {"status": fake.status, "date": fake.date},
+            } | ({"card_payment": fake.card} if fake.card else {})
 
         do_POST = do_GET
 
@@ -170,9 +187,9 @@ def browser(gateway: FakeGateway) -> Browser:
     return Browser(Starlette(routes=[Mount("/demo", shop)]))
 
 
-def buy(browser: Browser, cart: str = "kopi.1-sambal.2", key: str = "") -> str:
+def buy(browser: Browser, cart: str = "kopi.1-sambal.2", key: str = "", method: str = "wallet") -> str:
     """Place an order; the invoice number."""
-    reply = browser.post("/demo/orders", {"cart": cart, "method": "wallet", "key": key})
+    reply = browser.post("/demo/orders", {"cart": cart, "method": method, "key": key})
     assert reply.status == 303
     return reply.headers["location"].rsplit("/", 1)[1]
 
@@ -212,6 +229,72 @@ def test_an_order_is_signed_and_sends_the_buyer_to_pay(gateway: FakeGateway, bro
     ]
     assert order["notify_url"] == f"{PUBLIC}/notifications"
     assert order["success_url"] == order["failed_url"] == f"{PUBLIC}/orders/{invoice_number}?from=gateway"
+
+
+APPROVED = {"card_masked": "557338******1101", "brand": "MASTERCARD", "issuer": "PT BANK MANDIRI (PERSERO) Tbk", "token_id": "t"}
+
+
+def test_a_card_order_names_its_customer_so_that_saved_cards_are_offered(gateway: FakeGateway, browser: Browser) -> None:
+    first, second = buy(browser, method="card"), buy(browser, method="card")
+    browser.cookies.clear()
+    stranger = buy(browser, method="card")
+
+    assert gateway.targets == ["/credit-card/v1/payment-page"] * 3
+    assert gateway.wrong_signatures == 0
+    customers = [body["customer"]["id"] for body in gateway.bodies]
+    assert customers[0] == customers[1] != customers[2], (first, second, stranger)
+    order, info = gateway.bodies[0]["order"], gateway.bodies[0]["additional_info"]
+    assert order["amount"] == sum(item["price"] * item["quantity"] for item in order["line_items"]) == 179_000
+    assert order["callback_url"] == f"{PUBLIC}/orders/{first}?from=gateway"
+    assert info == {"override_notification_url": f"{PUBLIC}/notifications"}
+
+
+@pytest.mark.parametrize("sent", ["PP-1", "C-somebody", "PP-" + "x" * 200, "PP-aaaaaaaaaaaaaaa;"])
+def test_a_customer_that_the_shop_did_not_name_is_not_taken_over(gateway: FakeGateway, browser: Browser, sent: str) -> None:
+    browser.cookies["pasar_pagi_customer"] = sent
+
+    buy(browser, method="card")
+
+    assert gateway.bodies[0]["customer"]["id"] != sent
+
+
+def test_the_order_page_tells_the_card_that_paid(gateway: FakeGateway, browser: Browser) -> None:
+    invoice_number = buy(browser, method="card")
+    gateway.status, gateway.card = "SUCCESS", APPROVED | {"response_code": "00", "approval_code": "482913"}
+
+    notify(browser, invoice_number)
+
+    page = browser.get(f"/demo/orders/{invoice_number}").text
+    assert "Terima kasih" in page
+    for told in ("557338******1101 MASTERCARD", "PT BANK MANDIRI", "482913", "Disimpan untuk lain kali"):
+        assert told in page
+
+
+def test_a_declined_card_is_told_once_and_leaves_the_order_open_for_another(gateway: FakeGateway, browser: Browser) -> None:
+    invoice_number = buy(browser, method="card")
+    gateway.status, gateway.card = "FAILED", APPROVED | {"response_code": "51", "response_message": "NOT ENOUGH"}
+    notify(browser, invoice_number, status="FAILED", request_id="n-1")
+    notify(browser, invoice_number, status="FAILED", request_id="n-2")
+
+    page = browser.get(f"/demo/orders/{invoice_number}").text
+    assert page.count("Kartu ditolak") == 1
+    assert "51 NOT ENOUGH" in page
+    assert "Lanjutkan pembayaran" in page
+    assert "Dibatalkan" not in page
+
+    gateway.date = "2026-05-19T07:33:40Z"
+    notify(browser, invoice_number, status="FAILED", request_id="n-3")
+    assert browser.get(f"/demo/orders/{invoice_number}").text.count("Kartu ditolak") == 2
+
+    gateway.status, gateway.card = "SUCCESS", APPROVED | {"response_code": "00", "approval_code": "482913"}
+    notify(browser, invoice_number, request_id="n-4")
+    page = browser.get(f"/demo/orders/{invoice_number}").text
+    assert "Terima kasih" in page
+    assert "482913" in page
+
+
+def test_something_on_the_shelf_can_be_paid_in_installments() -> None:
+    assert max(product.price for product in PRODUCTS) >= InstallmentOptions().bank(Acquirer.BCA).minimum
 
 
 def test_a_good_notification_marks_the_order_paid_after_asking_for_its_status(gateway: FakeGateway, browser: Browser) -> None:
@@ -492,3 +575,32 @@ def test_the_shop_starts_without_jinja() -> None:
     code = "import sys, gerbang.demo; sys.exit('jinja2' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, check=False).returncode == 0
+
+
+def test_a_buyer_with_a_card_pays_the_shop_through_the_gateway_and_finds_it_saved(sqlite_gateway: RunningGateway) -> None:
+    """The shop as it is mounted in the sandbox, whose notifications it gets."""
+    cookie = ""
+
+    def order_with_card() -> tuple[str, str]:
+        nonlocal cookie
+        form = {"Content-Type": "application/x-www-form-urlencoded"} | ({"Cookie": cookie} if cookie else {})
+        reply = sqlite_gateway.request("POST", "/demo/orders", b"cart=lurik.1&method=card", form)
+        page = urlsplit(reply.headers["location"]).path
+        assert (reply.status, page.startswith("/credit-card/pay/")) == (303, True), reply.headers
+        cookie = reply.headers["set-cookie"].partition(";")[0]
+        found = sqlite_gateway.database.read_now(lambda tx: find_payment(tx, page.rpartition("/")[2]))
+        assert found is not None
+        return page, found[0].invoice_number
+
+    page, invoice_number = order_with_card()
+    sent = {"action": "pay", "choice": "new", "number": BCA, "expiry": "12/31", "cvv": "739", "save": "1", "form": "f" * 32}
+    sent["plan"] = plan_id(Acquirer.BCA, 6)
+    assert post_form(sqlite_gateway, page, **sent).status == 303
+
+    def shown() -> str:
+        return sqlite_gateway.request("GET", f"/demo/orders/{invoice_number}?lang=en").body.decode()
+
+    eventually(lambda: "Thank you" in shown())
+    assert "455555******0010" in shown()
+    again, _ = order_with_card()
+    assert "0010" in sqlite_gateway.request("GET", again).body.decode()

@@ -3,6 +3,8 @@
 import html
 import logging
 import re
+import sys
+import types
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from gerbang.app import Gateway
+from gerbang.channel import all_channels
 from gerbang.errors import Reason, Refused
 from gerbang.merchants import MerchantOptions, create, list_all, update
 from gerbang.money import Rupiah
@@ -184,6 +187,90 @@ def test_it_does_not_start_with_the_sandboxs_secret_key(tmp_path: Path) -> None:
 def test_it_does_not_serve_the_demo_shop(tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match="demo shop"):
         Gateway(production(tmp_path), demo_base_url="http://127.0.0.1:8080")
+
+
+# -- cards
+
+VAULT_KEY = "a vault key of this installation, 32+"
+
+
+def provider(_parts: Any) -> tuple[Any, Any]:
+    """An operator's card provider that nothing is asked of."""
+    return object(), object()
+
+
+@pytest.fixture
+def card_provider(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A `card_provider` that can be loaded."""
+    module = types.ModuleType("an_operators_cards")
+    module.make = provider  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return "an_operators_cards:make"
+
+
+def test_without_a_card_provider_there_are_no_cards(running: RunningGateway) -> None:
+    body = {"order": {"invoice_number": "INV-1", "amount": 1_000}, "customer": {"email": "a@example.com"}}
+
+    for endpoint in all_channels()["CREDIT_CARD"].endpoints:
+        answer = running.signed("POST", endpoint.path, body, client_id=CLIENT, secret_key=SECRET)
+        assert (answer.status, answer.json) == (404, {"message": f"No static resource {endpoint.path.lstrip('/')}"})
+    for path in ("/credit-card/pay/pay_x", "/credit-card/3ds/x", "/simulators/bank/x"):
+        assert running.request("GET", path).status == 404
+    assert "CREDIT_CARD" not in running.gateway.rooms
+    assert running.gateway.vault is None
+
+
+def test_a_card_provider_brings_the_pages_and_no_pretend_bank(tmp_path: Path, card_provider: str) -> None:
+    served = RunningGateway(production(tmp_path, card_provider=card_provider, vault_key=VAULT_KEY))
+    try:
+        served.database.transact_now(lambda tx: create(tx, name="Toko", client_id=CLIENT, secret_key=SECRET, now=NOON))
+        body = {"order": {"invoice_number": "INV-1", "amount": 1_000}, "customer": {"email": "a@example.com"}}
+        opened = served.signed("POST", "/credit-card/v1/payment-page", body, client_id=CLIENT, secret_key=SECRET)
+        page = urlsplit(opened.json["credit_card_payment_page"]["url"]).path
+        shown = served.request("GET", page)
+
+        assert shown.status == 200
+        assert b"andbox" not in shown.body, "no bar with test cards, no hint of one"
+        assert b"4111" not in shown.body
+        assert served.request("GET", "/simulators/bank/x").status == 404
+        form = {
+            "choice": "new",
+            "number": "4111111111111111",
+            "expiry": f"12/{NOON.year % 100 + 4}",
+            "cvv": "739",
+            "form": "f" * 32,
+        }
+        refused = press(served, page, "pay", **form)
+        assert refused.status == 422
+        assert served.database.read_now(lambda tx: tx.all("select 1 as one from vault_card")) == [], "a test card is kept nowhere"
+    finally:
+        served.stop()
+
+
+def test_cards_need_a_vault_key_and_the_refusal_says_how_to_make_one(tmp_path: Path, card_provider: str) -> None:
+    with pytest.raises(BadSettings, match="vault_key or vault_key_file; try: openssl rand -base64 32"):
+        Gateway(production(tmp_path, card_provider=card_provider))
+
+
+@pytest.mark.parametrize("key", ["short", "c2hvcnQ="])
+def test_a_vault_key_that_is_too_short_is_refused_without_being_quoted(tmp_path: Path, card_provider: str, key: str) -> None:
+    with pytest.raises(BadSettings, match="vault_key") as refused:
+        Gateway(production(tmp_path, card_provider=card_provider, vault_key=key))
+
+    assert key not in str(refused.value)
+
+
+def test_another_vault_key_than_the_cards_were_stored_with_is_noticed_at_the_start(tmp_path: Path, card_provider: str) -> None:
+    Gateway(production(tmp_path, card_provider=card_provider, vault_key=VAULT_KEY)).close()
+
+    with pytest.raises(BadSettings, match="does not open"):
+        Gateway(production(tmp_path, card_provider=card_provider, vault_key="another vault key of 32 characters+"))
+
+
+@pytest.mark.parametrize("named", ["no_such_module_here:make", "sys:make", "an_operators_cards", "an_operators_cards:"])
+def test_a_card_provider_that_cannot_be_loaded_is_named(tmp_path: Path, card_provider: str, named: str) -> None:
+    with pytest.raises(BadSettings, match=re.escape(f"card_provider {named!r} cannot be loaded")):
+        Gateway(production(tmp_path, card_provider=named, vault_key=VAULT_KEY))
 
 
 # -- the buyer's page

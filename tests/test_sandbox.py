@@ -249,8 +249,8 @@ def test_an_order_tells_its_charges_refunds_and_what_the_risk_rules_said(gateway
     [payment] = told["payments"]
     assert (payment["state"], payment["charged"], payment["refunded"]) == ("PARTIALLY_REFUNDED", 90_000, 30_000)
     assert [(one["state"], one["response_code"], one["response_message"]) for one in payment["charges"]] == [
-        ("DECLINED", "05", "Do not honor"),
-        ("APPROVED", "00", "Approved"),
+        ("DECLINED", "05", "DO NOT HONOUR"),
+        ("APPROVED", "00", "PAYMENT APPROVED"),
     ]
     approved = payment["charges"][1]
     assert (approved["card"], approved["risk_status"], approved["trans_status"]) == ("411111******1111", "REVIEW", "Y")
@@ -319,19 +319,22 @@ def test_options_of_nobody_or_of_a_channel_without_any_are_refused(sqlite_gatewa
 
 def test_two_who_change_different_options_at_once_both_get_theirs(gateway: RunningGateway) -> None:
     """Each keeps what it does not name: neither may write back what it saw before the other."""
-    shop, card = CardMerchant(gateway), gateway.gateway.channels["CREDIT_CARD"]
+    card = gateway.gateway.channels["CREDIT_CARD"]
     sent: list[dict[str, Any]] = [{"max_attempts": 2}, {"descriptor": True}, {"expiry_min": 5}, {"online_refund": False}]
     barrier = threading.Barrier(len(sent))
 
-    def change(one: dict[str, Any]) -> None:
-        barrier.wait()
-        gateway.database.transact_now(lambda tx: choose_options(tx, card, shop.client_id, one, keep=True))
+    for _ in range(8):  # one race alone is lost only now and then
+        client_id = CardMerchant(gateway).client_id
 
-    with ThreadPoolExecutor(len(sent)) as pool:
-        list(pool.map(change, sent))
+        def change(one: dict[str, Any], client_id: str = client_id) -> None:
+            barrier.wait()
+            gateway.database.transact_now(lambda tx: choose_options(tx, card, client_id, one, keep=True))
 
-    held = gateway.database.read_now(lambda tx: get(tx, shop.client_id)).options.channels["CREDIT_CARD"]
-    assert held == {name: value for one in sent for name, value in one.items()}
+        with ThreadPoolExecutor(len(sent)) as pool:
+            list(pool.map(change, sent))
+
+        held = gateway.database.read_now(lambda tx, client_id=client_id: get(tx, client_id)).options.channels["CREDIT_CARD"]
+        assert held == {name: value for one in sent for name, value in one.items()}
 
 
 def waiting_refund(gateway: RunningGateway, listener: Listener | None = None) -> tuple[CardMerchant, CardPage, str]:
