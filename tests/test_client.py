@@ -583,8 +583,7 @@ def test_a_card_answer_that_lacks_what_it_is_about_is_an_error(
         call(client)
 
 
-def test_the_card_of_a_captured_notification_is_read() -> None:
-    """The shape of one that DOKU's sandbox sent."""
+def test_the_card_of_a_notification_is_read() -> None:
     body = json.dumps(
         {
             "order": {"invoice_number": "INV-1", "amount": 600_000, "discount_amount": 50_000},
@@ -597,7 +596,7 @@ def test_the_card_of_a_captured_notification_is_read() -> None:
                 "response_code": "00",
                 "response_message": "Approved",
                 "issuer": "PT BANK MANDIRI (PERSERO) Tbk",
-                "brand": "MASTERCARD",
+                "brand": "MASTER",
                 "token_id": "tok",
                 "charged_amount": "550000",
             },
@@ -609,7 +608,7 @@ def test_the_card_of_a_captured_notification_is_read() -> None:
 
     assert note.card == CardFacts(
         masked="557338******1101",
-        brand="MASTERCARD",
+        brand="MASTER",
         issuer="PT BANK MANDIRI (PERSERO) Tbk",
         response_code="00",
         response_message="Approved",

@@ -71,6 +71,7 @@ def banner(gateway: "Gateway", url: str, *, demo: bool) -> str:
     buyer = DEMO_ACCOUNTS[0]
     if merchant is not None and merchant.client_id == DEMO_CLIENT_ID:
         facts.append(("Demo buyer", f"{buyer.phone}, PIN {DEMO_PIN}"))
+        facts.append(("Test card", "4111 1111 1111 1111, any date to come, any CVV; more in docs/guides/test-cards.md"))
     text = _page(f"Gerbang {__version__}, sandbox: no real money", facts)
     if merchant is None:
         return f"{text}\nThere is no merchant: gerbang merchant create --name NAME\n"

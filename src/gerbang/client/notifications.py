@@ -24,7 +24,8 @@ _HEADERS = ("client-id", "request-id", "request-timestamp", "signature")
 class Notification:
     """A notification whose signature is right.
 
-    status      SUCCESS, FAILED, EXPIRED, or PENDING for a card authorisation
+    status      SUCCESS, FAILED, EXPIRED, VOIDED, REFUNDED, or PENDING for a card authorisation. FAILED of a card is no final word
+                while its page is open: the buyer may be trying another card
     request_id  of the notification; a retry repeats it, so it is the key for "seen already"
     original_request_id  of the call that opened the payment
     date        aware UTC; None when absent or unreadable

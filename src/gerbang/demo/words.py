@@ -216,8 +216,8 @@ EVENTS = {
         "cross",
         "bad",
         {
-            "id": ("Kartu ditolak", "{card}, {reason}. Halaman bayar masih terbuka untuk kartu lain."),
-            "en": ("Card declined", "{card}, {reason}. The payment page stays open for another card."),
+            "id": ("Kartu ditolak", "{card}, {reason}. Kartu lain dapat dicoba selama halaman bayar terbuka."),
+            "en": ("Card declined", "{card}, {reason}. Another card can be tried while the payment page is open."),
         },
     ),
     "cancelled": (

@@ -220,6 +220,24 @@ def test_the_eci_says_how_the_buyer_was_authenticated(shop: CardMerchant, number
     assert shop.charge(shop.authentication(number)).json["payment"]["eci"] == eci
 
 
+@pytest.mark.parametrize(
+    ("number", "kind", "brand"),
+    [
+        (APPROVED, "CREDIT", "VISA"),
+        ("4000056655665556", "DEBIT", "VISA"),
+        (APPROVED_MASTER, "CREDIT", "MASTER"),
+        ("5200828282828210", "DEBIT", "MASTER"),
+        ("3530111333300000", "CREDIT", "JCB"),
+        ("378282246310005", "CREDIT", "AMEX"),
+    ],
+)
+def test_the_answer_says_credit_or_debit_and_which_brand(shop: CardMerchant, number: str, kind: str, brand: str):
+    """S2-86, S2-88."""
+    card = shop.charge(payment={"type": "MOTO"}, card={"number": number, "expiry": shop.expiry}).json["card"]
+
+    assert (card["type"], card["brand"]) == (kind, brand)
+
+
 def test_an_authorisation_is_captured_by_the_id_in_its_answer(shop: CardMerchant):
     """S2-68, S2-78: authorize_id from the charge response."""
     charged = shop.charge(shop.authentication(), payment={"type": "AUTHORIZE"}).json

@@ -1,12 +1,15 @@
 """S2-03 … S2-56: POST /credit-card/v1/payment-page, every field with its rule and its exact refusal, and the closed answer."""
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from gerbang.channels.credit_card.provider import AcquirerAnswer, AuthoriseQuestion
+from gerbang.channels.credit_card.simulator import SandboxAcquirer
 from support.card_buyer import PAGE, SECRET_KEY, Shop
 from support.gateway import Answer, RunningGateway, independent_signature
 from support.nonsnap import ago, assert_error, assert_genuine, request_text, served
@@ -200,6 +203,25 @@ def test_a_descriptor_has_22_characters(shop: Shop):
     """S2-18."""
     assert kept(shop, post(shop, {"descriptor": "x" * 22}))["descriptor"] == "x" * 22
     refused(post(shop, {"descriptor": "x" * 23}), "order.descriptor Invalid Format")
+
+
+@pytest.mark.parametrize(("on", "heard"), [(True, "TOKO ANTON"), (False, None)], ids=["switched on", "not switched on"])
+def test_a_descriptor_reaches_the_acquirer_only_where_it_is_switched_on(
+    running: RunningGateway, monkeypatch: pytest.MonkeyPatch, on: bool, heard: str | None
+):
+    """S2-18."""
+    asked: list[str | None] = []
+    authorise = SandboxAcquirer.authorise
+
+    async def listening(self: SandboxAcquirer, question: AuthoriseQuestion) -> AcquirerAnswer:
+        asked.append(question.descriptor)
+        return await authorise(self, question)
+
+    monkeypatch.setattr(SandboxAcquirer, "authorise", listening)
+    shop = Shop.open(running, descriptor=on)
+
+    assert shop.buyer(invoice(), order={"descriptor": "TOKO ANTON"}).pay("4111111111111111").state == "paid"
+    assert asked == [heard]
 
 
 @pytest.mark.parametrize("session_id", [1234567890, "1234567890", "abc", 0], ids=repr)
@@ -446,6 +468,27 @@ def test_a_theme_is_never_refused(shop: Shop, themes: dict[str, Any]):
     assert buyer.status == 200
     assert buyer.lang == "en"
     assert "display:none" not in buyer.text
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ({}, ("F5F8FB", "1A1A1A", "E1251B", "FFFFFF")),
+        ({"background_color": "FFFFF0"}, ("FFFFF0", "1A1A1A", "E1251B", "FFFFFF")),
+        ({"font_color": "101010"}, ("F5F8FB", "101010", "E1251B", "FFFFFF")),
+        ({"button_background_color": "003366"}, ("F5F8FB", "1A1A1A", "003366", "FFFFFF")),
+        ({"button_font_color": "FFFFEE"}, ("F5F8FB", "1A1A1A", "E1251B", "FFFFEE")),
+    ],
+    ids=str,
+)
+def test_each_colour_lands_where_it_was_meant(shop: Shop, sent: dict[str, str], shown: tuple[str, ...]):
+    """S2-29 … S2-32: one is changed, the other three are the documented ones. All of them can be read, so none is rescued."""
+    page = shop.buyer(invoice(), override_configuration={"themes": sent}).text
+
+    [sheet] = re.findall(r'href="(/assets/theme/[^"]+)"', page)
+    css = shop.running.request("GET", sheet).body.decode()
+    found = dict(re.findall(r"--m-([\w-]+):#([0-9A-F]{6})", css))
+    assert tuple(found[role] for role in ("canvas", "text", "button", "button-text")) == shown
 
 
 @pytest.mark.parametrize(
