@@ -5,13 +5,17 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_ROW = re.compile(r"\| ((?:S0|D)-\d+) \|.*\| (open|done|partly: [^|]+) \| ([^|]+) \|")
+_ROW = re.compile(r"\| ((?:S0|S2|D)-\d+) \|.*\| (open|done|partly: [^|]+) \| ([^|]+) \|")
+
+
+def lines() -> list[str]:
+    """The document."""
+    return (ROOT / "docs" / "requirements.md").read_text(encoding="utf-8").splitlines()
 
 
 def rows() -> dict[str, tuple[str, str]]:
     """Id → (state, tests)."""
-    text = (ROOT / "docs" / "requirements.md").read_text(encoding="utf-8")
-    return {found[1]: (found[2], found[3]) for line in text.splitlines() if (found := _ROW.fullmatch(line))}
+    return {found[1]: (found[2], found[3]) for line in lines() if (found := _ROW.fullmatch(line))}
 
 
 def written_tests() -> set[str]:
@@ -26,7 +30,12 @@ def written_tests() -> set[str]:
 
 
 def test_every_row_of_the_requirements_is_read():
-    assert {f"S0-{number:02}" for number in range(1, 40)} | {f"D-{number}" for number in range(1, 21)} <= set(rows())
+    wallet = [f"S0-{number:02}" for number in range(1, 40)]
+    cards = [f"S2-{number:02}" for number in range(1, 127)]
+    decisions = [f"D-{number}" for number in range(1, 21)]
+
+    assert list(rows()) == [*wallet, *cards, *decisions]
+    assert len(rows()) == sum(bool(re.match(r"\| \w+-\d+ ", line)) for line in lines()), "a row twice, or one nobody can read"
 
 
 def test_the_tests_that_requirements_name_exist():
