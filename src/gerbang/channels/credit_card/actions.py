@@ -255,7 +255,12 @@ def check_installment(
         raise Refused(Reason.FIELD_MISSING, field="payment.acquirer")
     if not sent.tenor:
         raise Refused(Reason.FIELD_MISSING, field="payment.tenor")
-    return check_requested(options.installments, sent.acquirer, sent.tenor, amount, allow_tenor=allow_tenor or None), sent.tenor
+    bank = check_requested(options.installments, sent.acquirer, sent.tenor, amount, allow_tenor=allow_tenor or None)
+    off_us = options.installments.mode(bank) == "off_us"
+    # On us needs that bank's MID, off us another bank's.
+    if not any((other is not bank) if off_us else (other is bank) for other in options.acquirers):
+        raise Refused(Reason.FIELD_INVALID, field="payment.acquirer")
+    return bank, sent.tenor
 
 
 def check_mandiri(call: Call, options: CardOptions, sent: PaymentChoice | None, invoice_number: str) -> None:

@@ -50,6 +50,7 @@ class ChargeDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is told about a charge, without a number or a CVV.
 
     acquirer     where it is sent
+    plan_bank    whose installments these are; off us that is another bank
     acs_*        the issuer's page, while the buyer has to go there
     reason       why the authentication failed: timeout, cancelled, wrong_code
     risk_*       what the risk rules said
@@ -67,6 +68,7 @@ class ChargeDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     acquirer: str
     discount: int = 0
     tenor: int = 0
+    plan_bank: str | None = None
     interest_bp: int = 0
     off_us: bool = False
     capture: bool = True

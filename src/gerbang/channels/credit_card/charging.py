@@ -75,6 +75,7 @@ class Attempt:
     email: str | None
     ip: str | None
     tenor: int = 0
+    plan_bank: str | None = None
     interest_bp: int = 0
     off_us: bool = False
     descriptor: str | None = None
@@ -141,6 +142,7 @@ def begin(
                 acquirer=attempt.acquirer,
                 discount=attempt.discount,
                 tenor=attempt.tenor,
+                plan_bank=attempt.plan_bank,
                 interest_bp=attempt.interest_bp,
                 off_us=attempt.off_us,
                 capture=attempt.captures,

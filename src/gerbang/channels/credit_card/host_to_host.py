@@ -25,7 +25,7 @@ from gerbang.channels.credit_card.authentications import (
 from gerbang.channels.credit_card.bins import facts_of
 from gerbang.channels.credit_card.charges import Charge, ChargeState, Question, charges_of, get_charge, questions_about
 from gerbang.channels.credit_card.charging import Attempt
-from gerbang.channels.credit_card.installments import Acquirer, Plan, requested_plan
+from gerbang.channels.credit_card.installments import full_payment, requested_plan
 from gerbang.channels.credit_card.numbers import BadExpiry, BadNumber, Brand, check_number, is_cvv, parse_expiry
 from gerbang.channels.credit_card.options import PaymentType
 from gerbang.channels.credit_card.provider import AuthenticationAnswer, AuthenticationQuestion, CardData
@@ -142,20 +142,19 @@ def charge(call: Call, body: ChargeRequest) -> ChargeResponse | Ask:
         customer=customer,
         host_to_host=True,
     )
-    wanted: Acquirer | None = None
-    plan: Plan | None = None
+    plan = full_payment(order.amount)
     if payment_type is PaymentType.INSTALLMENT:
-        wanted, terms.tenor = check_installment(options, body.payment, order.amount, [])
-        terms.acquirer = wanted
-        plan = requested_plan(options.installments, facts, wanted, terms.tenor, order.amount)
-        if plan is None:
+        terms.acquirer, terms.tenor = check_installment(options, body.payment, order.amount, [])
+        requested = requested_plan(options.installments, facts, terms.acquirer, terms.tenor, order.amount)
+        if requested is None:
             # Off us, too, it is the issuer who turns the sale into installments.
             raise Refused(Reason.FIELD_INVALID, field="payment.acquirer")
+        plan = requested
     check_mandiri(call, options, body.payment, order.invoice_number)
     acquirer = route(
         options,
         facts,
-        wanted=wanted,
+        plan,
         invoice_number=order.invoice_number,
         mandiri_max=call.settings.mandiri_invoice_max,
     )
@@ -188,8 +187,9 @@ def charge(call: Call, body: ChargeRequest) -> ChargeResponse | Ask:
             email=customer.get("email"),
             ip=None,
             tenor=terms.tenor,
-            interest_bp=plan.interest_bp if plan else 0,
-            off_us=plan is not None and plan.off_us,
+            plan_bank=plan.acquirer.value if plan.acquirer else None,
+            interest_bp=plan.interest_bp,
+            off_us=plan.off_us,
             descriptor=order.descriptor if options.descriptor else None,
             final=True,
             request_id=call.request_id,

@@ -71,7 +71,10 @@ def notification(tx: Tx, order: Order, payment: Payment) -> dict[str, Any]:
         body["authorize_id"] = charge.authorize_id
         body["payment"] = {"authorize_id": charge.authorize_id}
     if charge.details.tenor:
-        body["payment"] = body.get("payment", {}) | {"acquirer": charge.details.acquirer, "tenor": charge.details.tenor}
+        body["payment"] = body.get("payment", {}) | {
+            "acquirer": charge.details.plan_bank or charge.details.acquirer,
+            "tenor": charge.details.tenor,
+        }
     if charge.details.token:
         body["card"] = {"token": charge.details.token}
     if refund is not None:

@@ -4,12 +4,12 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from gerbang.channel import Channel, Parts
-from gerbang.channels.credit_card import charging
+from gerbang.channels.credit_card import charging, installments
 from gerbang.channels.credit_card.authentications import (
     Authentication,
     finish_authentication,
@@ -135,13 +135,7 @@ class CardRoom:
             card, facts, plan, discount = self._card(tx, merchant, order, payment, sent, now=now)
             with_token = sent.token is not None
             options = options_of(merchant)
-            acquirer = route(
-                options,
-                facts,
-                wanted=terms.acquirer or plan.acquirer,
-                invoice_number=order.invoice_number,
-                mandiri_max=self.settings.mandiri_invoice_max,
-            )
+            acquirer = self.route(order, merchant, facts, plan)
             if acquirer is None:
                 raise CardRefused("number_refused")
             payment_type = PaymentType.INSTALLMENT if plan.tenor else terms.payment_type
@@ -165,6 +159,7 @@ class CardRoom:
                     email=terms.customer.get("email"),
                     ip=sent.ip,
                     tenor=plan.tenor,
+                    plan_bank=plan.acquirer.value if plan.acquirer else None,
                     interest_bp=plan.interest_bp,
                     off_us=plan.off_us,
                     descriptor=terms.descriptor if options.descriptor else None,
@@ -275,8 +270,19 @@ class CardRoom:
             raise Refused(Reason.FIELD_INVALID, field="card.number")
 
     def price(self, order: Order, merchant: Merchant, number_or_bin: str, facts: CardFacts) -> Quote:
-        """What this card would pay for the order."""
-        return quote(terms_of(order), options_of(merchant), order.amount, facts, number_or_bin)
+        """What this card would pay for the order: the plans that some acquirer of the merchant can take."""
+        priced = quote(terms_of(order), options_of(merchant), order.amount, facts, number_or_bin)
+        return replace(priced, plans=tuple(plan for plan in priced.plans if self.route(order, merchant, facts, plan) is not None))
+
+    def route(self, order: Order, merchant: Merchant, facts: CardFacts, plan: Plan) -> installments.Acquirer | None:
+        """Which acquirer this charge goes to."""
+        return route(
+            options_of(merchant),
+            facts,
+            plan,
+            invoice_number=order.invoice_number,
+            mandiri_max=self.settings.mandiri_invoice_max,
+        )
 
     def _authentication_question(
         self,

@@ -103,15 +103,16 @@ def accepts_bin(terms: Terms, number_or_bin: str) -> bool:
     return bin_allowed(terms.allow_bin, number_or_bin)
 
 
-def route(
-    options: CardOptions, facts: CardFacts, *, wanted: Acquirer | None, invoice_number: str, mandiri_max: int
-) -> Acquirer | None:
-    """Which acquirer a charge goes to: the one asked for, else the card's own bank, else the merchant's first choice.
+def route(options: CardOptions, facts: CardFacts, plan: Plan, *, invoice_number: str, mandiri_max: int) -> Acquirer | None:
+    """Which acquirer a charge goes to.
 
-    Mandiri takes no long invoice numbers (decision D-15). None: nobody can take it.
+    Paid at once: the card's own bank, else the merchant's first choice. On us: the plan's bank and no other, it needs that bank's
+    installment MID (S2-111). Off us: any other bank's sale MID, the issuer converts the sale later (S2-112). Mandiri takes no long
+    invoice numbers (decision D-15). None: nobody can take it.
     """
     open_to = [bank for bank in options.acquirers if bank is not Acquirer.BANK_MANDIRI or len(invoice_number) <= mandiri_max]
-    for bank in (wanted, facts.acquirer):
-        if bank in open_to:
-            return bank
-    return open_to[0] if open_to else None
+    if plan.tenor and not plan.off_us:
+        return plan.acquirer if plan.acquirer in open_to else None
+    if plan.tenor:
+        return next((bank for bank in open_to if bank is not plan.acquirer), None)
+    return facts.acquirer if facts.acquirer in open_to else next(iter(open_to), None)
