@@ -13,7 +13,7 @@ from datetime import timedelta
 import msgspec
 
 from gerbang.clock import Clock, iso_z, real_now
-from gerbang.endpoint import ActionResult, Ask, Call, Endpoint, HttpReply, HttpRequest
+from gerbang.endpoint import ActionResult, Ask, Call, Endpoint, HttpReply, HttpRequest, InProgress
 from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, MerchantDirectory
 from gerbang.protocols.nonsnap import errors
@@ -48,6 +48,7 @@ _Act = Callable[[Tx], "bytes | _Asking"]
 
 
 def _answer(result: ActionResult, call: Callable[[Tx], Call]) -> bytes | _Asking:
+    assert not isinstance(result, InProgress), "only SNAP has a word for not yet"
     if not isinstance(result, Ask):
         return msgspec.json.encode(result)
     after = result.after
