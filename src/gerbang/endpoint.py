@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from gerbang.errors import Reason
 from gerbang.merchants import Merchant
 from gerbang.settings import Settings
 from gerbang.storage import Tx
@@ -45,6 +46,7 @@ class Call:
     headers     the request's own headers, lower case: for what a risk rule looks at
     external_id SNAP: X-EXTERNAL-ID
     customer_id SNAP: the account of the customer token, for endpoints that need one; with it its binding
+    service_code SNAP: that of the endpoint; with it the partnerReferenceNo, where the endpoint creates something
     """
 
     tx: Tx
@@ -60,6 +62,8 @@ class Call:
     external_id: str = ""
     customer_id: str = ""
     binding_id: str = ""
+    service_code: str = ""
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,15 @@ class InProgress:
     body: msgspec.Struct | Mapping[str, Any]
 
 
-ActionResult = msgspec.Struct | Mapping[str, Any] | Ask | InProgress
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """Turned down like a `Refused`, but what the action wrote stays: a wrong one-time password has to be counted."""
+
+    reason: Reason
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+ActionResult = msgspec.Struct | Mapping[str, Any] | Ask | InProgress | Declined
 Action = Callable[[Call, Any], ActionResult]
 
 
@@ -124,6 +136,10 @@ class ApiProtocol(Protocol):
 
     async def handle(self, endpoint: Endpoint, request: HttpRequest, path_value: str) -> HttpReply: ...
 
-    async def too_large(self, request: HttpRequest) -> HttpReply:
+    async def too_large(self, endpoint: Endpoint, request: HttpRequest) -> HttpReply:
         """The answer to a request whose body was not read to its end."""
+        ...
+
+    def wrong_method(self, endpoint: Endpoint, method: str) -> HttpReply:
+        """The answer to another method than the endpoint's, given unread."""
         ...

@@ -28,8 +28,8 @@ CREATE TABLE binding (
   PRIMARY KEY (id)
 );
 CREATE INDEX binding_account ON binding (account_id);
-CREATE UNIQUE INDEX binding_one ON binding (merchant_id, account_id) WHERE state = 'ACTIVE';
-COMMENT ON TABLE binding IS 'A customer''s consent to one partner; the id is the wire''s linkId';
+CREATE UNIQUE INDEX binding_one ON binding (merchant_id, account_id) WHERE state <> 'UNBOUND';
+COMMENT ON TABLE binding IS 'A customer''s consent to one partner; the id is the wire''s linkId. PENDING: told to the partner, not yet given';
 CREATE TABLE binding_request (
   id TEXT NOT NULL,
   kind TEXT NOT NULL,
@@ -43,6 +43,7 @@ CREATE TABLE binding_request (
   expires_at BIGINT NOT NULL,
   PRIMARY KEY (id)
 );
+CREATE INDEX binding_request_binding ON binding_request (binding_id);
 COMMENT ON TABLE binding_request IS 'BIND: a page where a customer may consent, single use. UNBIND: waits for its OTP';
 CREATE TABLE card_authentication (
   id TEXT NOT NULL,
@@ -146,16 +147,18 @@ CREATE TABLE one_time_code (
   id TEXT NOT NULL,
   subject TEXT NOT NULL,
   phone TEXT NOT NULL,
+  number BIGINT NOT NULL,
   code_hash BYTEA NOT NULL,
   wrong INTEGER NOT NULL,
   state TEXT NOT NULL,
   created_at BIGINT NOT NULL,
   expires_at BIGINT NOT NULL,
-  PRIMARY KEY (id)
+  PRIMARY KEY (id),
+  CONSTRAINT one_time_code_phone UNIQUE (phone, number)
 );
-CREATE INDEX one_time_code_phone ON one_time_code (phone, created_at);
+CREATE INDEX one_time_code_age ON one_time_code (expires_at);
 CREATE INDEX one_time_code_subject ON one_time_code (subject);
-COMMENT ON TABLE one_time_code IS 'One-time passwords, hashed; the newest of a subject counts';
+COMMENT ON TABLE one_time_code IS 'One-time passwords, hashed; the newest of a subject counts. The id is that of the message it went out with';
 CREATE TABLE orders (
   id TEXT NOT NULL,
   merchant_id TEXT NOT NULL,
@@ -235,7 +238,7 @@ CREATE TABLE snap_token (
   ends_at BIGINT NOT NULL,
   PRIMARY KEY (hash)
 );
-CREATE INDEX snap_token_end ON snap_token (ends_at);
+CREATE INDEX snap_token_lapse ON snap_token (lapses_at);
 CREATE INDEX snap_token_merchant ON snap_token (merchant_id, kind, binding_id);
 COMMENT ON TABLE snap_token IS 'SHA-256 of B2B, B2B2C and refresh tokens. Each use moves lapses_at on, never past ends_at (decision D-1)';
 CREATE TABLE transfer (
@@ -289,6 +292,7 @@ CREATE TABLE wallet_account (
   level TEXT NOT NULL,
   status TEXT NOT NULL,
   created_at BIGINT NOT NULL,
+  pin_blocked_until BIGINT,
   PRIMARY KEY (id),
   UNIQUE (phone)
 );
@@ -310,6 +314,8 @@ CREATE TABLE wallet_operation (
 );
 CREATE INDEX wallet_operation_account ON wallet_operation (account_id, created_at);
 CREATE INDEX wallet_operation_due ON wallet_operation (due_real_at) WHERE due_real_at is not null;
+CREATE INDEX wallet_operation_external ON wallet_operation (merchant_id, external_id);
+CREATE INDEX wallet_operation_reference ON wallet_operation (merchant_id, partner_reference);
 COMMENT ON TABLE wallet_operation IS 'TOP_UP, BANK_TRANSFER and the inquiries before them; the id is the wire''s referenceNo';
 CREATE TABLE wallet_registration (
   id TEXT NOT NULL,
@@ -329,6 +335,7 @@ CREATE TABLE wallet_registration (
   UNIQUE (page_token)
 );
 CREATE UNIQUE INDEX wallet_registration_open ON wallet_registration (phone) WHERE state in ('OTP_SENT', 'VERIFIED');
+CREATE INDEX wallet_registration_unfinished ON wallet_registration (expires_at) WHERE state <> 'DONE';
 CREATE TABLE attempt (
   notification_id TEXT NOT NULL,
   number INTEGER NOT NULL,
@@ -342,6 +349,7 @@ CREATE TABLE attempt (
   answer_headers TEXT NOT NULL,
   answer_body TEXT NOT NULL,
   error TEXT,
+  call_before TEXT,
   PRIMARY KEY (notification_id, number),
   FOREIGN KEY(notification_id) REFERENCES notification (id)
 );

@@ -29,7 +29,7 @@ CREATE TABLE binding (
   PRIMARY KEY (id)
 );
 CREATE INDEX binding_account ON binding (account_id);
-CREATE UNIQUE INDEX binding_one ON binding (merchant_id, account_id) WHERE state = 'ACTIVE';
+CREATE UNIQUE INDEX binding_one ON binding (merchant_id, account_id) WHERE state <> 'UNBOUND';
 CREATE TABLE binding_request (
   id TEXT NOT NULL,
   kind TEXT NOT NULL,
@@ -43,6 +43,7 @@ CREATE TABLE binding_request (
   expires_at BIGINT NOT NULL,
   PRIMARY KEY (id)
 );
+CREATE INDEX binding_request_binding ON binding_request (binding_id);
 CREATE TABLE card_authentication (
   id TEXT NOT NULL,
   merchant_id TEXT NOT NULL,
@@ -141,14 +142,16 @@ CREATE TABLE one_time_code (
   id TEXT NOT NULL,
   subject TEXT NOT NULL,
   phone TEXT NOT NULL,
+  number BIGINT NOT NULL,
   code_hash BLOB NOT NULL,
   wrong INTEGER NOT NULL,
   state TEXT NOT NULL,
   created_at BIGINT NOT NULL,
   expires_at BIGINT NOT NULL,
-  PRIMARY KEY (id)
+  PRIMARY KEY (id),
+  CONSTRAINT one_time_code_phone UNIQUE (phone, number)
 );
-CREATE INDEX one_time_code_phone ON one_time_code (phone, created_at);
+CREATE INDEX one_time_code_age ON one_time_code (expires_at);
 CREATE INDEX one_time_code_subject ON one_time_code (subject);
 CREATE TABLE orders (
   id TEXT NOT NULL,
@@ -226,7 +229,7 @@ CREATE TABLE snap_token (
   PRIMARY KEY (hash)
 )
  WITHOUT ROWID;
-CREATE INDEX snap_token_end ON snap_token (ends_at);
+CREATE INDEX snap_token_lapse ON snap_token (lapses_at);
 CREATE INDEX snap_token_merchant ON snap_token (merchant_id, kind, binding_id);
 CREATE TABLE transfer (
   id TEXT NOT NULL,
@@ -277,6 +280,7 @@ CREATE TABLE wallet_account (
   level TEXT NOT NULL,
   status TEXT NOT NULL,
   created_at BIGINT NOT NULL,
+  pin_blocked_until BIGINT,
   PRIMARY KEY (id),
   UNIQUE (phone)
 );
@@ -298,6 +302,8 @@ CREATE TABLE wallet_operation (
 );
 CREATE INDEX wallet_operation_account ON wallet_operation (account_id, created_at);
 CREATE INDEX wallet_operation_due ON wallet_operation (due_real_at) WHERE due_real_at is not null;
+CREATE INDEX wallet_operation_external ON wallet_operation (merchant_id, external_id);
+CREATE INDEX wallet_operation_reference ON wallet_operation (merchant_id, partner_reference);
 CREATE TABLE wallet_registration (
   id TEXT NOT NULL,
   merchant_id TEXT NOT NULL,
@@ -316,6 +322,7 @@ CREATE TABLE wallet_registration (
   UNIQUE (page_token)
 );
 CREATE UNIQUE INDEX wallet_registration_open ON wallet_registration (phone) WHERE state in ('OTP_SENT', 'VERIFIED');
+CREATE INDEX wallet_registration_unfinished ON wallet_registration (expires_at) WHERE state <> 'DONE';
 CREATE TABLE attempt (
   notification_id TEXT NOT NULL,
   number INTEGER NOT NULL,
@@ -329,6 +336,7 @@ CREATE TABLE attempt (
   answer_headers TEXT NOT NULL,
   answer_body TEXT NOT NULL,
   error TEXT,
+  call_before TEXT,
   PRIMARY KEY (notification_id, number),
   FOREIGN KEY(notification_id) REFERENCES notification (id)
 );

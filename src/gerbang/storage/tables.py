@@ -189,6 +189,7 @@ wallet_account = Table(
     Column("level", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("pin_blocked_until", BigInteger),
 )
 
 notification = Table(
@@ -234,6 +235,7 @@ attempt = Table(
     Column("answer_headers", Text, nullable=False),
     Column("answer_body", Text, nullable=False),
     Column("error", Text),
+    Column("call_before", Text),
     PrimaryKeyConstraint("notification_id", "number"),
 )
 
@@ -432,7 +434,7 @@ snap_token = Table(
     Column("lapses_at", BigInteger, nullable=False),
     Column("ends_at", BigInteger, nullable=False),
     Index("snap_token_merchant", "merchant_id", "kind", "binding_id"),
-    Index("snap_token_end", "ends_at"),
+    Index("snap_token_lapse", "lapses_at"),
     sqlite_with_rowid=False,
     comment="SHA-256 of B2B, B2B2C and refresh tokens. Each use moves lapses_at on, never past ends_at (decision D-1)",
 )
@@ -478,6 +480,12 @@ wallet_registration = Table(
     Column("account_id", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    Index(
+        "wallet_registration_unfinished",
+        "expires_at",
+        sqlite_where=text("state <> 'DONE'"),
+        postgresql_where=text("state <> 'DONE'"),
+    ),
     # One registration of a phone number is open; the next one replaces it.
     Index(
         "wallet_registration_open",
@@ -494,14 +502,17 @@ one_time_code = Table(
     Column("id", Text, primary_key=True),
     Column("subject", Text, nullable=False),
     Column("phone", Text, nullable=False),
+    # Counts what was sent to a phone number: two that are sent at once cannot both be its fifth.
+    Column("number", BigInteger, nullable=False),
     Column("code_hash", LargeBinary, nullable=False),
     Column("wrong", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Index("one_time_code_subject", "subject"),
-    Index("one_time_code_phone", "phone", "created_at"),
-    comment="One-time passwords, hashed; the newest of a subject counts",
+    Index("one_time_code_age", "expires_at"),
+    UniqueConstraint("phone", "number", name="one_time_code_phone"),
+    comment="One-time passwords, hashed; the newest of a subject counts. The id is that of the message it went out with",
 )
 
 message = Table(
@@ -540,10 +551,10 @@ binding = Table(
         "merchant_id",
         "account_id",
         unique=True,
-        sqlite_where=text("state = 'ACTIVE'"),
-        postgresql_where=text("state = 'ACTIVE'"),
+        sqlite_where=text("state <> 'UNBOUND'"),
+        postgresql_where=text("state <> 'UNBOUND'"),
     ),
-    comment="A customer's consent to one partner; the id is the wire's linkId",
+    comment="A customer's consent to one partner; the id is the wire's linkId. PENDING: told to the partner, not yet given",
 )
 
 binding_request = Table(
@@ -559,6 +570,7 @@ binding_request = Table(
     Column("state", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    Index("binding_request_binding", "binding_id"),
     comment="BIND: a page where a customer may consent, single use. UNBIND: waits for its OTP",
 )
 
@@ -591,6 +603,8 @@ wallet_operation = Table(
     Column("finished_at", BigInteger),
     Column("due_real_at", BigInteger),
     Index("wallet_operation_account", "account_id", "created_at"),
+    Index("wallet_operation_reference", "merchant_id", "partner_reference"),
+    Index("wallet_operation_external", "merchant_id", "external_id"),
     Index(
         "wallet_operation_due",
         "due_real_at",

@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
-        comment="A customer's consent to one partner; the id is the wire's linkId",
+        comment="A customer's consent to one partner; the id is the wire's linkId. PENDING: told to the partner, not yet given",
     )
     with op.batch_alter_table("binding", schema=None) as batch_op:
         batch_op.create_index("binding_account", ["account_id"], unique=False)
@@ -39,8 +39,8 @@ def upgrade() -> None:
             "binding_one",
             ["merchant_id", "account_id"],
             unique=True,
-            sqlite_where=sa.text("state = 'ACTIVE'"),
-            postgresql_where=sa.text("state = 'ACTIVE'"),
+            sqlite_where=sa.text("state <> 'UNBOUND'"),
+            postgresql_where=sa.text("state <> 'UNBOUND'"),
         )
 
     op.create_table(
@@ -58,6 +58,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         comment="BIND: a page where a customer may consent, single use. UNBIND: waits for its OTP",
     )
+    with op.batch_alter_table("binding_request", schema=None) as batch_op:
+        batch_op.create_index("binding_request_binding", ["binding_id"], unique=False)
+
     op.create_table(
         "kyc",
         sa.Column("account_id", sa.Text(), nullable=False),
@@ -95,16 +98,18 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("phone", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("code_hash", sa.LargeBinary(), nullable=False),
         sa.Column("wrong", sa.Integer(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
-        comment="One-time passwords, hashed; the newest of a subject counts",
+        sa.UniqueConstraint("phone", "number", name="one_time_code_phone"),
+        comment="One-time passwords, hashed; the newest of a subject counts. The id is that of the message it went out with",
     )
     with op.batch_alter_table("one_time_code", schema=None) as batch_op:
-        batch_op.create_index("one_time_code_phone", ["phone", "created_at"], unique=False)
+        batch_op.create_index("one_time_code_age", ["expires_at"], unique=False)
         batch_op.create_index("one_time_code_subject", ["subject"], unique=False)
 
     op.create_table(
@@ -155,7 +160,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     with op.batch_alter_table("snap_token", schema=None) as batch_op:
-        batch_op.create_index("snap_token_end", ["ends_at"], unique=False)
+        batch_op.create_index("snap_token_lapse", ["lapses_at"], unique=False)
         batch_op.create_index("snap_token_merchant", ["merchant_id", "kind", "binding_id"], unique=False)
 
     op.create_table(
@@ -178,6 +183,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("wallet_operation", schema=None) as batch_op:
         batch_op.create_index("wallet_operation_account", ["account_id", "created_at"], unique=False)
+        batch_op.create_index("wallet_operation_reference", ["merchant_id", "partner_reference"], unique=False)
+        batch_op.create_index("wallet_operation_external", ["merchant_id", "external_id"], unique=False)
         batch_op.create_index(
             "wallet_operation_due",
             ["due_real_at"],
@@ -206,9 +213,22 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("wallet_registration", schema=None) as batch_op:
         batch_op.create_index(
+            "wallet_registration_unfinished",
+            ["expires_at"],
+            unique=False,
+            sqlite_where=sa.text("state <> 'DONE'"),
+            postgresql_where=sa.text("state <> 'DONE'"),
+        )
+        batch_op.create_index(
             "wallet_registration_open",
             ["phone"],
             unique=True,
             sqlite_where=sa.text("state in ('OTP_SENT', 'VERIFIED')"),
             postgresql_where=sa.text("state in ('OTP_SENT', 'VERIFIED')"),
         )
+
+    with op.batch_alter_table("wallet_account", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("pin_blocked_until", sa.BigInteger(), nullable=True))
+
+    with op.batch_alter_table("attempt", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("call_before", sa.Text(), nullable=True))
