@@ -1,7 +1,6 @@
 """DOKU Wallet over SNAP: registration, binding, money and purchases of a partner's customers."""
 
 import importlib
-import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -19,8 +18,7 @@ from gerbang.wallet.messages import Messages, MessageSender, SandboxMessages, pu
 from gerbang.wallet.otp import purge_codes
 from gerbang.wallet.registrations import purge_registrations
 
-log = logging.getLogger(__name__)
-
+_PAGES = "gerbang.channels.doku_wallet_snap.pages"
 _PURGE_EVERY_S = 60.0
 _PURGES: tuple[Callable[..., int], ...] = (purge_codes, purge_messages, purge_auth_codes, purge_registrations)
 
@@ -87,9 +85,11 @@ async def sweep(room: WalletRoom) -> int:
 def pages(wiring: Any) -> list[Any]:
     """The hosted pages, in a sandbox with its inbox."""
     try:
-        module = importlib.import_module("gerbang.channels.doku_wallet_snap.pages")
-    except ModuleNotFoundError:
-        return []
+        module = importlib.import_module(_PAGES)
+    except ModuleNotFoundError as missing:
+        if missing.name != _PAGES:
+            raise
+        return []  # an installation without hosted pages
     return list(module.wallet_snap_pages(wiring))
 
 
