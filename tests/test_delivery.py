@@ -631,7 +631,7 @@ def test_trouble_with_the_database_does_not_end_deliveries(tmp_path: Path, merch
 
 def test_a_notification_that_trips_us_is_an_attempt_that_failed_not_one_made_for_ever(tmp_path: Path, merchant: Listener):
     with Delivering(str(tmp_path / "gerbang.db")) as process:
-        process.deliverer._prepare = lambda *_: {}["no such key"]
+        process.deliverer._prepare = {"nonsnap": lambda *_: {}["no such key"]}
         notification, attempt = first_attempt(
             process.database, queue_one(process.database, merchant.url("/n"), payment_id="pay_1")
         )

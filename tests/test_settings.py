@@ -20,6 +20,12 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "ewallet_default_success_url": ('"https://x.example"', "https://x.example", "https://x.example"),
     "notification_retry_delays_s": ("[1, 2, 3]", "1, 2,3", (1, 2, 3)),
     "log_level": ('"debug"', "debug", "debug"),
+    "vault_key": ('"' + "v" * 40 + '"', "v" * 40, "v" * 40),
+    "vault_key_file": ('"vault.key"', "vault.key", "vault.key"),
+    "card_provider": ('"bank.cards:make"', "bank.cards:make", "bank.cards:make"),
+    "fixed_otp": ('"654321"', "654321", "654321"),
+    "messages_provider": ('"bank.sms:make"', "bank.sms:make", "bank.sms:make"),
+    "bank_provider": ('"bank.transfers:make"', "bank.transfers:make", "bank.transfers:make"),
 }
 
 

@@ -18,10 +18,15 @@ from starlette.types import ASGIApp
 from gerbang.channel import Channel, Parts, all_channels, open_rooms
 from gerbang.clock import Clock
 from gerbang.merchants import MerchantDirectory, list_all
+from gerbang.merchants.gateway_key import GatewayKey
 from gerbang.notifications.delivery import Deliverer
-from gerbang.protocols.nonsnap.notification import prepare
 from gerbang.protocols.nonsnap.service import NonSnap
 from gerbang.protocols.nonsnap.status import check_status_endpoint
+from gerbang.protocols.preparing import preparers
+from gerbang.protocols.snap.guard import unknown_path
+from gerbang.protocols.snap.paths import PREFIXES
+from gerbang.protocols.snap.service import Snap
+from gerbang.protocols.snap.token_service import TOKEN_ENDPOINTS, SnapTokens
 from gerbang.sandbox.seed import demo_pin_hash, is_seeded, point_at_shop, seed
 from gerbang.sandbox.time import read_offset
 from gerbang.settings import SANDBOX_SECRET_KEY, BadSettings, Settings
@@ -56,7 +61,8 @@ class Gateway:
         self.pin_hasher = PinHasher(settings.key("pin"))
         self.limits = WalletLimits.of(settings)
         self.directory = MerchantDirectory(self.database)
-        self.deliverer = Deliverer(self.database, self.clock, settings, prepare)
+        self.gateway_key = GatewayKey(self.database, settings)
+        self.deliverer = Deliverer(self.database, self.clock, settings, preparers(self.gateway_key))
         # Without cards no vault key is needed.
         self.vault = Vault.of(settings) if settings.is_sandbox or settings.card_provider else None
         parts = Parts(self.database, self.clock, settings, self.vault)
@@ -97,13 +103,20 @@ class Gateway:
 
     def _api(self) -> ApiTable:
         nonsnap = NonSnap(self.database, self.directory, self.clock, self.settings)
+        snap = Snap(self.database, self.clock, self.settings)
+        tokens = SnapTokens(self.database, self.clock, self.settings, self.gateway_key)
         table = ApiTable()
         for code, channel in self.channels.items():
             if channel.open is not None and code not in self.rooms:
                 continue  # nobody outside to ask in this installation
             for endpoint in channel.endpoints:
-                table.add(nonsnap, replace(endpoint, room=self.rooms.get(code)))
+                protocol = snap if endpoint.family == "snap" else nonsnap
+                table.add(protocol, replace(endpoint, room=self.rooms.get(code)))
         table.add(nonsnap, check_status_endpoint(self.channels))
+        for endpoint in TOKEN_ENDPOINTS:
+            table.add(tokens, endpoint)
+        for prefix in PREFIXES:
+            table.answer_unknown(prefix, unknown_path)
         return table
 
     def _pages(self) -> ASGIApp:

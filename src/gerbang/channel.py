@@ -51,6 +51,8 @@ class Channel:
     options       what a merchant may have otherwise on this channel, as a struct whose fields all have defaults
     open          makes the running parts (providers and the like); None: not available in this installation
     sweep         does what fell due in this room (room), and says how much it did; run by the worker, over and over
+    close         ends a pending payment unpaid and queues what is told (tx, order, payment, move, settings=, now=, failure=);
+                  None: as the Client-Id style does
     drive         sandbox, instead of `play` where an outside party has to be asked: (room, channel, payment id, outcome, code)
     read_options  plain JSON values → `options`, where more has to be checked than types; raises Refused(FIELD_INVALID, field=…)
     choose        sandbox: decides beforehand what the simulators say about a payment: (tx, payment id, what to whom); what is
@@ -72,6 +74,7 @@ class Channel:
     options: type[msgspec.Struct] | None = None
     open: Callable[[Parts], Any] | None = None
     sweep: Callable[[Any], Awaitable[int]] | None = None
+    close: Callable[..., Payment] | None = None
     drive: "Callable[[Any, Channel, str, str, str | None], Awaitable[None]] | None" = None
     read_options: Callable[[Any], msgspec.Struct] | None = None
     choose: Callable[[Tx, str, Mapping[str, str | None]], None] | None = None

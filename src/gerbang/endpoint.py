@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
+from gerbang.errors import Reason
 from gerbang.merchants import Merchant
 from gerbang.settings import Settings
 from gerbang.storage import Tx
@@ -43,6 +44,9 @@ class Call:
     raw         the body as decoded, for echoes of what was sent
     room        the running parts of the endpoint's room (see `Channel.open`); None for a room without any
     headers     the request's own headers, lower case: for what a risk rule looks at
+    external_id SNAP: X-EXTERNAL-ID
+    customer_id SNAP: the account of the customer token, for endpoints that need one; with it its binding
+    service_code SNAP: that of the endpoint; with it the partnerReferenceNo, where the endpoint creates something
     """
 
     tx: Tx
@@ -55,6 +59,11 @@ class Call:
     raw: Mapping[str, Any] = field(default_factory=dict)
     room: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    external_id: str = ""
+    customer_id: str = ""
+    binding_id: str = ""
+    service_code: str = ""
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,22 @@ class Ask:
     after: "Callable[[Call, Any], ActionResult]"
 
 
-ActionResult = msgspec.Struct | Mapping[str, Any] | Ask
+@dataclass(frozen=True, slots=True)
+class InProgress:
+    """An answer that says "not yet": SNAP sends it with HTTP 202 and case 00, Request In Progress."""
+
+    body: msgspec.Struct | Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """Turned down like a `Refused`, but what the action wrote stays: a wrong one-time password has to be counted."""
+
+    reason: Reason
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+ActionResult = msgspec.Struct | Mapping[str, Any] | Ask | InProgress | Declined
 Action = Callable[[Call, Any], ActionResult]
 
 
@@ -82,6 +106,10 @@ class Endpoint:
     request   the wire struct of the body; None for GET
     digestless_signature  a POST may be signed without the Digest line (decision D-12: LinkAja only)
     room      the running parts of its room, filled in by app.py
+    family    which protocol guards it
+    service_code   SNAP: the two digits in the middle of its response codes
+    needs_customer SNAP: a customer's (B2B2C) token has to come along
+    creates   SNAP: it makes or moves something, so X-EXTERNAL-ID and partnerReferenceNo may not come twice (decision D-3)
     """
 
     method: str
@@ -93,6 +121,10 @@ class Endpoint:
     source: str = ""
     digestless_signature: bool = False
     room: Any = field(default=None, compare=False, repr=False)
+    family: Literal["nonsnap", "snap"] = "nonsnap"
+    service_code: str = ""
+    needs_customer: bool = False
+    creates: bool = False
 
     @property
     def writes(self) -> bool:
@@ -104,6 +136,10 @@ class ApiProtocol(Protocol):
 
     async def handle(self, endpoint: Endpoint, request: HttpRequest, path_value: str) -> HttpReply: ...
 
-    async def too_large(self, request: HttpRequest) -> HttpReply:
+    async def too_large(self, endpoint: Endpoint, request: HttpRequest) -> HttpReply:
         """The answer to a request whose body was not read to its end."""
+        ...
+
+    def wrong_method(self, endpoint: Endpoint, method: str) -> HttpReply:
+        """The answer to another method than the endpoint's, given unread."""
         ...

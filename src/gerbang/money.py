@@ -41,6 +41,30 @@ def parse_amount(sent: object) -> Rupiah:
     return _checked(int(sent))
 
 
+_SNAP_WRITTEN = re.compile(r"([0-9]{1,16})(?:\.0{1,2})?", re.ASCII)
+
+
+def parse_snap_amount(sent: object) -> Rupiah:
+    """Read the value of a SNAP amount: "10000.00", and what clients also send: "10000", "10000.0", a JSON number.
+
+    Raises NotMoney, for sen other than 00 and for negative amounts too. Source: ASPI, `^\\d{1,16}\\.\\d{2}$`.
+    """
+    if isinstance(sent, str):
+        written = _SNAP_WRITTEN.fullmatch(sent)
+        if written is None:
+            raise NotMoney(sent)
+        return _checked(int(written[1]))
+    amount = parse_amount(sent)
+    if amount < 0:
+        raise NotMoney(sent)
+    return amount
+
+
+def format_snap_amount(amount: int) -> str:
+    """10000 → "10000.00"."""
+    return f"{amount}.00"
+
+
 def _checked(amount: int) -> Rupiah:
     if abs(amount) >= 10**_MAX_DIGITS:
         raise NotMoney(amount)

@@ -9,6 +9,10 @@ from gerbang import __version__
 from gerbang.endpoint import Endpoint
 from gerbang.protocols.nonsnap.errors import ErrorBody
 from gerbang.protocols.nonsnap.headers import NAMES
+from gerbang.protocols.snap.codes import B2B2C_TOKEN, B2B_TOKEN
+from gerbang.protocols.snap.errors import SnapError
+from gerbang.protocols.snap.headers import NAMES as SNAP_NAMES
+from gerbang.protocols.snap.headers import TOKEN_NAMES
 from gerbang.sandbox.api import ControlEndpoint, ControlError
 
 _REF = "#/components/schemas/{name}"
@@ -20,11 +24,22 @@ _HEADER_TEXT = {
     "Signature": "`HMACSHA256=` and the base64 of the HMAC-SHA256 over Client-Id, Request-Id, Request-Timestamp, Request-Target, Digest.",
 }
 
+_SNAP_HEADER_TEXT = {
+    "X-CLIENT-KEY": "The partner's client id.",
+    "X-PARTNER-ID": "The partner's client id.",
+    "X-TIMESTAMP": "ISO 8601 with seconds and zone, e.g. 2026-01-02T10:04:05+07:00.",
+    "X-EXTERNAL-ID": "Unique in a day, 1 to 128 characters; a repeat with the same body is answered 409.",
+    "X-SIGNATURE": "base64 of the HMAC-SHA512 over METHOD:path:B2B token:lower-case hex SHA-256 of the minified body:X-TIMESTAMP.",
+    "Authorization": "`Bearer ` and the B2B token.",
+    "Authorization-Customer": "`Bearer ` and the customer's (B2B2C) token.",
+}
+_TOKEN_SIGNATURE_TEXT = "base64 of the SHA256withRSA over client id|X-TIMESTAMP, with the partner's private key."  # noqa: S105
+
 
 def openapi_document(endpoints: Iterable[Endpoint], control: Iterable[ControlEndpoint]) -> dict[str, Any]:
     """OpenAPI 3.1. The signed API and, marked as sandbox only, the control API."""
     signed, played = list(endpoints), list(control)
-    kinds: dict[type[msgspec.Struct], None] = {ErrorBody: None, ControlError: None}
+    kinds: dict[type[msgspec.Struct], None] = {ErrorBody: None, SnapError: None, ControlError: None}
     bodies = [(one.request, one.response) for one in signed] + [(one.request, one.response) for one in played]
     for kind in (kind for pair in bodies for kind in pair if kind is not None):
         kinds[kind] = None
@@ -32,7 +47,7 @@ def openapi_document(endpoints: Iterable[Endpoint], control: Iterable[ControlEnd
     schema_of = dict(zip(kinds, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for one in sorted(signed, key=lambda endpoint: (endpoint.path, endpoint.method)):
-        paths.setdefault(one.path, {})[one.method.lower()] = _signed(one, schema_of)
+        paths.setdefault(one.path, {})[one.method.lower()] = (_snap if one.family == "snap" else _signed)(one, schema_of)
     for each in sorted(played, key=lambda endpoint: (endpoint.path, endpoint.method)):
         paths.setdefault(each.path, {})[each.method.lower()] = _control(each, schema_of)
     return {
@@ -46,6 +61,7 @@ def openapi_document(endpoints: Iterable[Endpoint], control: Iterable[ControlEnd
         "servers": [{"url": "http://127.0.0.1:8080", "description": "The sandbox as `gerbang serve` starts it"}],
         "tags": [
             {"name": "signed", "description": "DOKU's non-SNAP API: every request and answer is signed."},
+            {"name": "snap", "description": "SNAP BI: tokens, then signed requests; HTTP status and responseCode agree."},
             {"name": "sandbox", "description": "Control API. Absent in production mode."},
         ],
         "paths": paths,
@@ -72,6 +88,41 @@ def _signed(endpoint: Endpoint, schema_of: dict[type[msgspec.Struct], Any]) -> d
         "summary": endpoint.summary,
         "parameters": [*headers, *_path_parameters(endpoint.path)],
         "responses": responses,
+    }
+    if endpoint.source:
+        described["description"] = f"Source: {endpoint.source}."
+    if endpoint.request is not None:
+        described["requestBody"] = {"required": True, "content": _json(schema_of[endpoint.request])}
+    return described
+
+
+def _snap(endpoint: Endpoint, schema_of: dict[type[msgspec.Struct], Any]) -> dict[str, Any]:
+    if endpoint.service_code in (B2B_TOKEN, B2B2C_TOKEN):
+        texts = _SNAP_HEADER_TEXT | {"X-SIGNATURE": _TOKEN_SIGNATURE_TEXT}
+        names: tuple[str, ...] = TOKEN_NAMES
+    else:
+        texts = _SNAP_HEADER_TEXT
+        names = (*SNAP_NAMES, "Authorization", *(["Authorization-Customer"] if endpoint.needs_customer else []))
+    code = endpoint.service_code
+    done = {
+        "allOf": [
+            schema_of[SnapError],
+            schema_of[endpoint.response],
+            {"properties": {"responseCode": {"const": f"200{code}00"}, "responseMessage": {"const": "Successful"}}},
+        ]
+    }
+    error = {"description": f"Refused: responseCode is HTTP status, {code}, case", "content": _json(schema_of[SnapError])}
+    described: dict[str, Any] = {
+        "tags": ["snap"],
+        "summary": endpoint.summary,
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": texts[name]}
+            for name in names
+        ],
+        "responses": {
+            "200": {"description": "Done", "content": _json(done)},
+            **dict.fromkeys(("400", "401", "403", "404", "409"), error),
+        },
     }
     if endpoint.source:
         described["description"] = f"Source: {endpoint.source}."

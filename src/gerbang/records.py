@@ -1,6 +1,7 @@
 """What the control API and the command line's `--json` say about things: records, so that the API description lists them."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -115,8 +116,21 @@ class PaymentRecord(msgspec.Struct):
     transfers: list[TransferRecord]
 
 
+class ExchangeRecord(msgspec.Struct):
+    """A call that had to come before a notification (asking the merchant for its token), tokens left out."""
+
+    url: str
+    duration_ms: int
+    request_headers: dict[str, str]
+    string_to_sign: str
+    status: int | None
+    answer_headers: dict[str, str]
+    answer_body: str
+    error: str | None
+
+
 class AttemptRecord(msgspec.Struct):
-    """One attempt to deliver: what was sent, what was signed, what came back."""
+    """One attempt to deliver: what was sent, what was signed, what came back. `before` is the call that had to come first."""
 
     number: int
     at: str
@@ -127,6 +141,7 @@ class AttemptRecord(msgspec.Struct):
     answer_headers: dict[str, str]
     answer_body: str
     error: str | None
+    before: ExchangeRecord | None = None
 
 
 class NotificationRecord(msgspec.Struct):
@@ -261,6 +276,7 @@ def attempt_record(attempt: Attempt) -> AttemptRecord:
         answer_headers=attempt.answer_headers,
         answer_body=attempt.answer_body,
         error=attempt.error,
+        before=None if attempt.before is None else ExchangeRecord(**asdict(attempt.before)),
     )
 
 

@@ -135,6 +135,37 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     require_customer_contact: Annotated[
         bool, Meta(description="Refuse a card page without customer e-mail and phone. Off for clients that send `customer: {}`.")
     ] = True
+    snap_timestamp_window_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="How far an X-TIMESTAMP may be from the machine's clock, in seconds; 0 does not check (sandbox only).",
+        ),
+    ] = 900
+    snap_token_life_s: Annotated[
+        int, Meta(ge=1, description="How long a SNAP token lives after it was issued or last used, in seconds.")
+    ] = 900
+    snap_token_longest_h: Annotated[
+        int, Meta(ge=1, description="How long a SNAP token lives however often it is used, in hours.")
+    ] = 24
+    latest_token_only: Annotated[
+        bool, Meta(description="Follow DOKU's page: a new SNAP token ends the older ones of the same client or binding.")
+    ] = False
+    token_grace_s: Annotated[
+        int, Meta(ge=0, description="With latest_token_only, how long an older token still works, in seconds.")
+    ] = 5
+    strict_external_id: Annotated[
+        bool, Meta(description="Refuse a repeated X-EXTERNAL-ID of a day even when the body differs.")
+    ] = False
+    fixed_otp: Annotated[str, Meta(description="Sandbox: every one-time password. Empty: random, see the SMS inbox.")] = "123456"
+    messages_provider: Annotated[str, Meta(description="Who sends SMS, as `module:function`. Empty: the sandbox's inbox.")] = ""
+    bank_provider: Annotated[
+        str, Meta(description="Who transfers to bank accounts, as `module:function`. Empty: the sandbox's pretend bank.")
+    ] = ""
+    wallet_transfer_fee: Annotated[
+        int, Meta(ge=0, description="What a transfer to a bank account costs the customer, in rupiah.")
+    ] = 0
+    wallet_transfer_limit: Annotated[int, Meta(ge=1, description="Most one transfer may move, in rupiah.")] = 10_000_000
     poll_interval_s: Annotated[
         float, Meta(gt=0, le=3600, description="How often background work looks for what other processes did, in seconds.")
     ] = 0.2

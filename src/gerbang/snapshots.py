@@ -12,6 +12,7 @@ from gerbang.channel import all_channels
 from gerbang.channels.credit_card import docs as card_docs
 from gerbang.openapi import openapi_document
 from gerbang.protocols.nonsnap.status import check_status_endpoint
+from gerbang.protocols.snap.token_service import TOKEN_ENDPOINTS
 from gerbang.sandbox.api import control_endpoints
 from gerbang.settings import as_markdown
 from gerbang.storage.migrating import snapshot
@@ -24,7 +25,7 @@ def openapi_text() -> str:
     """openapi.json."""
     channels = all_channels()
     signed = [endpoint for channel in channels.values() for endpoint in channel.endpoints]
-    document = openapi_document([*signed, check_status_endpoint(channels)], control_endpoints())
+    document = openapi_document([*signed, check_status_endpoint(channels), *TOKEN_ENDPOINTS], control_endpoints())
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
 

@@ -19,9 +19,11 @@ from gerbang.payments import Move, Payment, get_payment
 from gerbang.payments.queries import overdue
 from gerbang.protocols.nonsnap.outcomes import close_unpaid
 from gerbang.protocols.nonsnap.replies import purge_replies
+from gerbang.protocols.snap.housekeeping import purge_snap
 from gerbang.sandbox.time import read_offset
 from gerbang.settings import Settings
 from gerbang.storage import Database, StorageBusy, Tx
+from gerbang.wallet.bindings import purge_auth_codes
 
 log = logging.getLogger(__name__)
 
@@ -123,11 +125,14 @@ class Worker:
             now = self._clock.now()
             if now < current.expires_at:  # the sandbox clock was set back meanwhile
                 raise Refused(Reason.PAYMENT_MOVED_ON, payment=payment.id)
-            merchant = get(tx, current.merchant_id)
+            channel = self._channels[current.channel]
+            if channel.close is not None:
+                channel.close(tx, order, current, Move.TIMED_OUT, settings=self._settings, now=now, failure="EXPIRED")
+                return
             close_unpaid(
                 tx,
-                self._channels[current.channel],
-                merchant,
+                channel,
+                get(tx, current.merchant_id),
                 order,
                 current,
                 Move.TIMED_OUT,
@@ -146,8 +151,13 @@ class Worker:
 
     async def _purge(self) -> None:
         retention_s = self._settings.request_id_retention_s
-        while await self._database.transact(lambda tx: purge_replies(tx, real=real_now(), retention_s=retention_s)):
-            await asyncio.sleep(0.05)  # leave room for payments in between
+        for purge in (
+            lambda tx: purge_replies(tx, real=real_now(), retention_s=retention_s),
+            lambda tx: purge_snap(tx, now=self._clock.now()),
+            lambda tx: purge_auth_codes(tx, now=self._clock.now()),
+        ):
+            while await self._database.transact(purge):
+                await asyncio.sleep(0.05)  # leave room for payments in between
 
     async def settle(self, timeout_s: float, *, patience_s: float) -> bool:
         """Do everything that is due now; False when deliveries took longer (see `Deliverer.settle`)."""

@@ -18,9 +18,8 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
+from gerbang import audit
 from gerbang.app import Gateway
-from gerbang.ledger import verify
-from gerbang.payments import verify_payments
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.serving import bind, make_server
 from gerbang.settings import SANDBOX_SECRET_KEY, Settings, load_settings
@@ -135,7 +134,7 @@ class RunningGateway:
 
 def assert_clean(database: Database) -> None:
     """Every invariant of the ledger and the payments holds."""
-    problems = database.read_now(lambda tx: verify(tx) + verify_payments(tx))
+    problems = database.read_now(audit.problems)
     assert problems == []
 
 

@@ -15,7 +15,7 @@ from gerbang.clock import iso_z
 from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, MerchantOptions, create, get, list_all, update
 from gerbang.merchants.gateway_key import gateway_public_key_now
-from gerbang.merchants.records import is_source_list
+from gerbang.merchants.records import is_absolute_url, is_source_list
 from gerbang.storage import Tx
 
 
@@ -41,6 +41,12 @@ def merchant() -> None:
 def _read_sources(text: str) -> str:
     if not is_source_list(text):
         raise ValueError("give CSP sources with blanks between, e.g. \"https://shop.example 'self'\"")
+    return text
+
+
+def _read_url(text: str) -> str:
+    if text and not is_absolute_url(text):
+        raise ValueError("give an absolute http or https URL")
     return text
 
 
@@ -76,6 +82,12 @@ def _has_options(command: C) -> C:
                 metavar="FILE",
                 callback=parsed_by(_read_public_key),
                 help="File with its RSA public key (PEM), for SNAP.",
+            ),
+            click.option(
+                "--snap-token-url",
+                metavar="URL",
+                callback=parsed_by(_read_url),
+                help="Where its SNAP notifications get their token from ('' for none).",
             ),
             click.option(
                 "--strict-request-id/--no-strict-request-id",
@@ -263,8 +275,9 @@ def _json_object(text: str) -> dict[str, Any]:
 
 def _changed(old: MerchantOptions, given: dict[str, Any]) -> MerchantOptions:
     changes = {name: value for name, value in given.items() if value is not None}
-    if changes.get("frame_ancestors") == "":
-        changes["frame_ancestors"] = None
+    for name in ("frame_ancestors", "snap_token_url"):
+        if changes.get(name) == "":
+            changes[name] = None
     return msgspec.structs.replace(old, **changes)
 
 

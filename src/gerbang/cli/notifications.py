@@ -13,6 +13,7 @@ from gerbang.cli.trouble import Failure
 from gerbang.clock import real_now
 from gerbang.notifications.outbox import (
     Attempt,
+    Exchange,
     Notification,
     NotificationState,
     attempts_of,
@@ -142,7 +143,7 @@ def _standing(tx: Tx, notification_id: str, real: datetime) -> tuple[Notificatio
     return one, earlier[0] if earlier else None, is_under_way(tx, one.id, real=real)
 
 
-def _short(attempt: Attempt) -> str:
+def _short(attempt: Exchange) -> str:
     if attempt.error:
         return attempt.error
     return f"answered {attempt.status}"
@@ -150,6 +151,13 @@ def _short(attempt: Attempt) -> str:
 
 def _show_attempt(attempt: Attempt) -> None:
     heading(f"Attempt {attempt.number}, {wib(attempt.at)}: {_short(attempt)} after {attempt.duration_ms} ms")
+    if attempt.before is not None:
+        click.echo(f"  {click.style(f'Token asked from {attempt.before.url}: {_short(attempt.before)}', dim=True)}")
+        _show_exchange(attempt.before)
+    _show_exchange(attempt)
+
+
+def _show_exchange(attempt: Exchange) -> None:
     parts = [
         ("Request headers", _headers(attempt.request_headers)),
         ("String that was signed", attempt.string_to_sign),

@@ -54,8 +54,13 @@ class _Compared:
     hide_input=True,
     help="Default: that of the merchant in the data; without a value it is asked for.",
 )
-@click.option("--request-id", metavar="ID", help="Default: a new one.")
-@click.option("--timestamp", metavar="TIME", help="Request-Timestamp as sent (default: now).")
+@click.option("--request-id", "--external-id", metavar="ID", help="Request-Id, or with --snap X-EXTERNAL-ID. Default: a new one.")
+@click.option("--timestamp", metavar="TIME", help="Request-Timestamp or X-TIMESTAMP as sent (default: now).")
+@click.option("--snap", is_flag=True, help="Sign in the SNAP style.")
+@click.option("--access-token", metavar="TOKEN", help="With --snap: the B2B token that signs every call.")
+@click.option("--customer-token", metavar="TOKEN", help="With --snap: the customer's token, a header that is not signed.")
+@click.option("--private-key", metavar="FILE", help="With --snap: sign a request for a token with this RSA key (PEM).")
+@click.option("--headers", "headers_only", is_flag=True, help="Print the headers alone, one a line, for curl -H @-.")
 @click.option("--compare", metavar="SIGNATURE", help="A signature made elsewhere: say whether it is right, or what went wrong.")
 @json_option
 @reads_settings
@@ -68,6 +73,11 @@ def sign(
     secret_key: str | None,
     request_id: str | None,
     timestamp: str | None,
+    snap: bool,
+    access_token: str | None,
+    customer_token: str | None,
+    private_key: str | None,
+    headers_only: bool,
     compare: str | None,
     as_json: bool,
 ) -> None:
@@ -78,7 +88,35 @@ def sign(
     \b
     gerbang sign POST /dokuwallet-emoney/v1/payment --body '{"order":{"invoice_number":"INV-1","amount":50000}}'
     gerbang sign GET /orders/v1/status/INV-1 --request-id R1 --timestamp 2026-01-02T03:04:05Z --compare HMACSHA256=…
+    gerbang sign --snap POST /authorization/v1/access-token/b2b --private-key merchant.pem --headers
+    gerbang sign --snap POST /snap-adapter/b2b/v1.0/registration-account-inquiry --access-token eyJ… --body '{…}' --headers
     """
+    if snap:
+        path = target_of_url(target) if "://" in target else target
+        if not path.startswith("/"):
+            raise click.BadParameter("it starts with /, as in the request line", param_hint="TARGET")
+        if compare is not None and timestamp is None:
+            raise click.UsageError("--compare needs the --timestamp that was signed")
+        from gerbang.cli.sign_snap import SnapRequest, sign_snap
+
+        asks_token = private_key is not None
+        wanted = SnapRequest(
+            method=method.upper(),
+            target=path,
+            body=_body(method, body, body_file) or b"",
+            client_id=client_id,
+            secret_key="" if asks_token else secret_key if secret_key is not None else _secret_of(client_id),
+            external_id=request_id,
+            timestamp=timestamp,
+            access_token=access_token,
+            customer_token=customer_token,
+            private_key=private_key,
+        )
+        if not sign_snap(wanted, compare=compare, headers_only=headers_only, as_json=as_json):
+            click.get_current_context().exit(1)
+        return
+    if access_token or customer_token or private_key:
+        raise click.UsageError("--access-token, --customer-token and --private-key go with --snap")
     if compare is not None and (request_id is None or timestamp is None):
         raise click.UsageError("--compare needs the --request-id and --timestamp that were signed")
     request = Signed(
@@ -103,6 +141,8 @@ def sign(
     record = _record(request, text, compared)
     if as_json:
         print_json(record)
+    elif headers_only:
+        click.echo("\n".join(f"{name}: {value}" for name, value in record.headers.items()))
     else:
         _print(request, record)
         if compared is not None:

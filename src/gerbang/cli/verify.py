@@ -3,12 +3,11 @@
 import click
 import msgspec
 
+from gerbang import audit
 from gerbang.cli.data import open_data
 from gerbang.cli.options import json_option, reads_settings
 from gerbang.cli.show import counted, print_json
 from gerbang.ledger import Problem, extent
-from gerbang.ledger import verify as verify_ledger
-from gerbang.payments import verify_payments
 from gerbang.payments.queries import count_payments
 from gerbang.storage import Tx
 
@@ -47,6 +46,6 @@ def verify(as_json: bool) -> None:
 
 
 def _verdict(tx: Tx) -> Verdict:
-    problems = verify_ledger(tx) + verify_payments(tx)
+    problems = audit.problems(tx)
     transfers, accounts = extent(tx)
     return Verdict(ok=not problems, payments=count_payments(tx), transfers=transfers, accounts=accounts, problems=problems)

@@ -3,12 +3,15 @@
 import re
 
 import click
+import msgspec
 
 from gerbang.cli.data import open_data
 from gerbang.cli.options import json_option, parsed_by, reads_settings
 from gerbang.cli.show import print_facts, print_json, print_table, wib
+from gerbang.clock import iso_z
 from gerbang.errors import Reason, Refused
 from gerbang.ledger import Line
+from gerbang.merchants import find as find_merchant
 from gerbang.money import Rupiah, format_rupiah
 from gerbang.records import AccountRecord, account_record, transfer_record
 from gerbang.storage import Tx
@@ -26,6 +29,8 @@ from gerbang.wallet import (
     unlock,
     wallet_ledger_account,
 )
+from gerbang.wallet.bindings import bindings_of
+from gerbang.wallet.kyc import KycState, decide, find_kyc, identity_of, upgrade, waiting
 
 # 50000, 50.000, Rp 50.000, 50,000 or 50_000: groups of three, so that no dot is ever taken for a decimal point.
 _AMOUNT = re.compile(r"(?:Rp[.\s\u00a0]*)?(\d{1,3}(?:([.,_])\d{3})(?:\2\d{3})*|\d+)", re.IGNORECASE)
@@ -44,7 +49,7 @@ def read_amount(text: str) -> int:
 @click.group()
 @reads_settings
 def wallet() -> None:
-    """Open, fund, list and unlock wallet accounts."""
+    """Open, fund, list, upgrade and unlock wallet accounts."""
 
 
 @wallet.command("create")
@@ -126,6 +131,106 @@ def unlock_wallet(account: str, as_json: bool) -> None:
             return account_record(tx, customer.id)
 
         _print(data.write(let_in), as_json=as_json)
+
+
+class BindingRecord(msgspec.Struct):
+    """A customer's consent to a merchant, for programs."""
+
+    link_id: str
+    client_id: str
+    merchant: str
+    public_user_id: str
+    since: str
+
+
+@wallet.command("bindings")
+@click.argument("account")
+@json_option
+@reads_settings
+def list_bindings(account: str, as_json: bool) -> None:
+    """List the merchants that ACCOUNT (its DOKU ID or phone number) consented to."""
+
+    def look(tx: Tx) -> list[BindingRecord]:
+        found = []
+        for one in bindings_of(tx, _get(tx, account).id):
+            merchant = find_merchant(tx, one.merchant_id)
+            name = merchant.name if merchant is not None else ""
+            found.append(BindingRecord(one.id, one.merchant_id, name, one.public_user_id, iso_z(one.created_at)))
+        return found
+
+    with open_data() as data:
+        found = data.read(look)
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("Link", "Client-Id", "Merchant", "Public user id", "Since"),
+        [(one.link_id, one.client_id, one.merchant, one.public_user_id, one.since) for one in found],
+        empty="This customer consented to no merchant.",
+    )
+
+
+class UpgradeRecord(msgspec.Struct):
+    """A customer who asked to be upgraded, for programs."""
+
+    account_id: str
+    asked_at: str
+
+
+@wallet.command("upgrades")
+@json_option
+@reads_settings
+def list_upgrades(as_json: bool) -> None:
+    """List who asked to be upgraded and waits for a decision, oldest first."""
+    with open_data() as data:
+        found = data.read(lambda tx: waiting(tx))
+    if as_json:
+        print_json([UpgradeRecord(one.account_id, iso_z(one.created_at)) for one in found])
+        return
+    print_table(
+        ("DOKU ID", "Asked"),
+        [(one.account_id, wib(one.created_at)) for one in found],
+        empty="Nobody waits for an upgrade.",
+    )
+
+
+@wallet.command("upgrade")
+@click.argument("account")
+@click.option("--show", is_flag=True, help="Only show what the customer gave about themselves.")
+@click.option("--reject", is_flag=True, help="Turn the request down; the customer may ask again.")
+@json_option
+@reads_settings
+def upgrade_wallet(account: str, show: bool, reject: bool, as_json: bool) -> None:
+    """Make ACCOUNT (its DOKU ID or phone number) PREMIUM, as it asked or on your own word."""
+    if show and reject:
+        raise click.UsageError("give --show or --reject, not both")
+    with open_data() as data:
+        if show:
+            identity = data.read(lambda tx: identity_of(tx, _get(tx, account).id, settings=data.settings))
+            if as_json:
+                print_json(identity)
+                return
+            print_facts(
+                [
+                    ("NIK", identity.nik),
+                    ("Name", identity.name),
+                    ("Born", f"{identity.birth_place}, {identity.birth_date.isoformat()}"),
+                    ("Address", identity.address),
+                ]
+            )
+            return
+        now = data.now()
+
+        def settle(tx: Tx) -> AccountRecord:
+            customer = _get(tx, account)
+            asked = find_kyc(tx, customer.id)
+            if reject or (asked is not None and asked.state is KycState.SUBMITTED):
+                decide(tx, customer.id, approve=not reject, now=now)
+            else:
+                upgrade(tx, customer.id)
+            return account_record(tx, customer.id)
+
+        _print(data.write(settle), as_json=as_json)
 
 
 @wallet.command("history")

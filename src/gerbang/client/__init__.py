@@ -1,33 +1,96 @@
 """A small typed client for the DOKU API: for shops that use Gerbang, and for shops that use DOKU itself.
 
-It needs the standard library only. Everything a shop touches is in this list.
+It needs the standard library only; SNAP, which signs with RSA, needs `cryptography` too. Everything a shop touches is in this list.
 """
 
 from gerbang.client.calls import Answer, DokuClient, LineItem, OrderStatus, WalletPayment, signed_headers
 from gerbang.client.cards import CardCharge, CardFacts, CardPayment, CardRefund, CardToken, PageTheme, Promo, ThreeDSecureStart
 from gerbang.client.errors import ClientError, DokuError, DokuUnreachable, NotificationUnreadable, SignatureMismatch
 from gerbang.client.notifications import Notification, verify_notification
+from gerbang.client.snap import SnapClient, SnapCustomer
+from gerbang.client.snap_answers import (
+    AccountOpening,
+    Authorisation,
+    BankAccount,
+    BankTransfer,
+    BindingPage,
+    Cancellation,
+    Capture,
+    CustomerTokens,
+    FoundBinding,
+    HistoryLine,
+    OtpVerified,
+    Purchase,
+    PurchaseRefund,
+    PurchaseStatus,
+    Refund,
+    SnapAnswer,
+    TopUp,
+    TopUpOffer,
+    TopUpStatus,
+    Unbinding,
+    Void,
+    WalletBalance,
+)
+from gerbang.client.snap_notifications import (
+    SnapNotification,
+    acknowledgement,
+    issue_token,
+    token_refusal,
+    verify_snap_notification,
+    verify_token_request,
+)
 
 __all__ = [
+    "AccountOpening",
     "Answer",
+    "Authorisation",
+    "BankAccount",
+    "BankTransfer",
+    "BindingPage",
+    "Cancellation",
+    "Capture",
     "CardCharge",
     "CardFacts",
     "CardPayment",
     "CardRefund",
     "CardToken",
     "ClientError",
+    "CustomerTokens",
     "DokuClient",
     "DokuError",
     "DokuUnreachable",
+    "FoundBinding",
+    "HistoryLine",
     "LineItem",
     "Notification",
     "NotificationUnreadable",
     "OrderStatus",
+    "OtpVerified",
     "PageTheme",
     "Promo",
+    "Purchase",
+    "PurchaseRefund",
+    "PurchaseStatus",
+    "Refund",
     "SignatureMismatch",
+    "SnapAnswer",
+    "SnapClient",
+    "SnapCustomer",
+    "SnapNotification",
     "ThreeDSecureStart",
+    "TopUp",
+    "TopUpOffer",
+    "TopUpStatus",
+    "Unbinding",
+    "Void",
+    "WalletBalance",
     "WalletPayment",
+    "acknowledgement",
+    "issue_token",
     "signed_headers",
+    "token_refusal",
     "verify_notification",
+    "verify_snap_notification",
+    "verify_token_request",
 ]

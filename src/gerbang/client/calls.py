@@ -3,15 +3,13 @@
 Source: DOKU, signature component, response codes, idempotency, DOKU e-Wallet and check status (non-SNAP).
 """
 
-import http.client
 import json
-import ssl
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from gerbang.client.cards import (
     CardCharge,
@@ -24,14 +22,13 @@ from gerbang.client.cards import (
     ThreeDSecureStart,
     card_facts,
 )
-from gerbang.client.errors import DokuError, DokuUnreachable, SignatureMismatch
+from gerbang.client.errors import DokuError, SignatureMismatch
+from gerbang.client.transport import Host
 from gerbang.clock import iso_z, real_now
 from gerbang.money import NotMoney, parse_amount
 from gerbang.protocols.nonsnap.signature import TimestampLine, matches, sign, string_to_sign
 
 SANDBOX = "https://api-sandbox.doku.com"
-
-_MAX_ANSWER_BYTES = 4 * 1024 * 1024  # a thousand times the largest documented answer
 
 
 @dataclass(frozen=True)
@@ -118,16 +115,9 @@ class DokuClient:
     """
 
     def __init__(self, client_id: str, secret_key: str, base_url: str = SANDBOX, timeout_s: float = 30.0) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(f"base_url must look like https://host, optionally with a port and a path: {base_url!r}")
         self.client_id = client_id
         self._secret_key = secret_key
-        self._host = parts.hostname
-        self._port = parts.port
-        self._prefix = parts.path.rstrip("/")
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._timeout_s = timeout_s
+        self._host = Host(base_url, timeout_s)
 
     def wallet_payment(
         self,
@@ -407,7 +397,7 @@ class DokuClient:
     def _call(self, method: str, path: str, body: bytes | None, request_id: str | None) -> Answer:
         if not path.startswith("/"):
             raise ValueError(f"path must begin with a slash: {path!r}")
-        target = self._prefix + path
+        target = self._host.prefix + path
         headers = signed_headers(
             client_id=self.client_id, secret_key=self._secret_key, target=target, body=body, request_id=request_id
         )
@@ -416,25 +406,9 @@ class DokuClient:
         if body is not None:
             headers["Content-Type"] = "application/json"
 
-        connection = self._connection()
-        try:
-            connection.request(method, target, body=body, headers=headers)
-            response = connection.getresponse()
-            answered = response.read(_MAX_ANSWER_BYTES + 1)
-        except (OSError, http.client.HTTPException) as problem:
-            raise DokuUnreachable(f"{method} {self._host}: {problem!r}", request_id=request_id) from problem
-        finally:
-            connection.close()
-        if len(answered) > _MAX_ANSWER_BYTES:
-            raise DokuUnreachable(f"{method} {self._host}: the answer is too large", request_id=request_id)
-
-        self._check_signature(dict(response.headers.items()), answered, target=target, request_id=request_id, method=method)
-        return _read(response.status, answered, request_id)
-
-    def _connection(self) -> http.client.HTTPConnection:
-        if self._tls is None:
-            return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
-        return http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout_s, context=self._tls)
+        status, answered_headers, answered = self._host.exchange(method, target, body, headers, request_id=request_id)
+        self._check_signature(answered_headers, answered, target=target, request_id=request_id, method=method)
+        return _read(status, answered, request_id)
 
     def _check_signature(self, headers: Mapping[str, str], body: bytes, *, target: str, request_id: str, method: str) -> None:
         """Refuse an answer whose signature is wrong.

@@ -17,11 +17,15 @@ from gerbang.storage import Row, Tx
 class MerchantOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a merchant may have otherwise than the installation's settings. None means: as the settings say.
 
+    snap_token_url  where SNAP notifications get their token from; None: they come with a token of ours
     channels  by channel code, what it has otherwise there; each room's own struct says what that can be
     """
 
     strict_request_id: bool | None = None
     strict_override_path: bool | None = None
+    latest_token_only: bool | None = None
+    strict_external_id: bool | None = None
+    snap_token_url: str | None = None
     notify_expired: bool = False
     frame_ancestors: str | None = None
     channels: dict[str, dict[str, Any]] = {}
@@ -49,6 +53,16 @@ class Merchant:
         own = self.options.strict_override_path
         return settings.strict_override_path if own is None else own
 
+    def latest_token_only(self, settings: Settings) -> bool:
+        """Its own choice, else the installation's."""
+        own = self.options.latest_token_only
+        return settings.latest_token_only if own is None else own
+
+    def strict_external_id(self, settings: Settings) -> bool:
+        """Its own choice, else the installation's."""
+        own = self.options.strict_external_id
+        return settings.strict_external_id if own is None else own
+
 
 def create(
     tx: Tx,
@@ -62,13 +76,15 @@ def create(
 ) -> Merchant:
     """Register a merchant. Present credentials may be given, so that an application's `.env` works unchanged.
 
-    Raises Refused: FIELD_MISSING (empty name), FIELD_INVALID (notification_url, client_id, secret_key), MERCHANT_EXISTS.
+    Raises Refused: FIELD_MISSING (empty name), FIELD_INVALID (notification_url, client_id, secret_key, snap_public_key),
+    MERCHANT_EXISTS.
     """
     if not name.strip():
         raise Refused(Reason.FIELD_MISSING, field="name")
     _check_credential("client_id", client_id, longest=64)
     _check_credential("secret_key", secret_key, longest=256)
     check_url("notification_url", notification_url)
+    _check_public_key(snap_public_key)
     row = {
         "client_id": client_id or new_client_id(),
         "name": name.strip(),
@@ -93,6 +109,25 @@ def _check_credential(field: str, value: str | None, *, longest: int) -> None:
     # Both travel in headers or sign them, so they are printable ASCII without blanks.
     if value is not None and not (0 < len(value) <= longest and value.isascii() and value.isprintable() and " " not in value):
         raise Refused(Reason.FIELD_INVALID, field=field)
+
+
+_LEAST_KEY_BITS = 2_048
+
+
+def _check_public_key(pem: str | None) -> None:
+    """Raise Refused(FIELD_INVALID) unless absent or an RSA public key in PEM form. A private key is refused, and not repeated."""
+    if not pem:
+        return
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise Refused(Reason.FIELD_INVALID, field="snap_public_key") from None
+    if not isinstance(key, RSAPublicKey) or key.key_size < _LEAST_KEY_BITS:
+        raise Refused(Reason.FIELD_INVALID, field="snap_public_key")
 
 
 def is_source_list(text: str) -> bool:
@@ -148,14 +183,17 @@ def update(
 ) -> Merchant:
     """Change what is given; an empty `notification_url` removes it.
 
-    Raises Refused: as `create`, FIELD_INVALID (options.frame_ancestors), MERCHANT_NOT_FOUND.
+    Raises Refused: as `create`, FIELD_INVALID (options: frame_ancestors, snap_token_url), MERCHANT_NOT_FOUND.
     """
     old = get(tx, client_id)
     if name is not None and not name.strip():
         raise Refused(Reason.FIELD_MISSING, field="name")
     _check_credential("secret_key", secret_key, longest=256)
+    _check_public_key(snap_public_key)
     if notification_url:
         check_url("notification_url", notification_url)
+    if options is not None:
+        check_url("snap_token_url", options.snap_token_url)
     if options is not None and options.frame_ancestors is not None and not is_source_list(options.frame_ancestors):
         raise Refused(Reason.FIELD_INVALID, field="frame_ancestors")
     row = {

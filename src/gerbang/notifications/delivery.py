@@ -2,22 +2,35 @@
 
 import asyncio
 import contextlib
+import inspect
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gerbang.clock import Clock, real_now, to_ms
 from gerbang.merchants import Merchant
-from gerbang.notifications.outbox import TOPIC, Attempt, Notification, Prepare, Prepared, get_notification
+from gerbang.notifications.outbox import (
+    TOPIC,
+    Attempt,
+    Exchange,
+    Notification,
+    NotPrepared,
+    Prepare,
+    Prepared,
+    get_notification,
+    masked,
+)
 from gerbang.notifications.queue import LEASE_S, any_due, claim, record, release, renew, waiting
 from gerbang.settings import Settings
 from gerbang.storage import Database, Row
 
 if TYPE_CHECKING:
     import aiohttp
+    from yarl import URL
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +40,7 @@ _NARROW_LANES = 2  # … and to one that did not answer last time, so that many 
 _MAX_SILENT = 10_000  # how many endpoints that did not answer are remembered
 _LOOK_AHEAD = 64
 _KEPT_ANSWER = 4_096  # bytes of a merchant's answer worth keeping …
+_READ_ANSWER = 65_536  # … and of one that has to be understood
 _ANSWER_WAIT_S = 2.0  # … and how long they may take once the status is there
 _KEPT_HEADERS, _KEPT_HEADER = 64, 1_024
 # In production, so that a gateway that was down for half a day does not spend all attempts within a second.
@@ -35,9 +49,12 @@ _AFTER_TROUBLE_S = 1.0
 
 
 class Deliverer:
-    """The delivery loop of one process. Endpoints have separate lanes, so a slow one holds back nobody else."""
+    """The delivery loop of one process. Endpoints have separate lanes, so a slow one holds back nobody else.
 
-    def __init__(self, database: Database, clock: Clock, settings: Settings, prepare: Prepare) -> None:
+    prepare  by a notification's kind, who makes it ready to post
+    """
+
+    def __init__(self, database: Database, clock: Clock, settings: Settings, prepare: Mapping[str, Prepare]) -> None:
         self._database = database
         self._clock = clock
         self._settings = settings
@@ -212,26 +229,76 @@ class Deliverer:
 
     async def _attempt(self, notification: Notification, merchant: Merchant) -> Attempt:
         """Post it once. Whatever goes wrong is what the attempt says."""
-        import aiohttp
-        from yarl import URL
-
         real, at = real_now(), self._clock.now()
         began = time.perf_counter()
         prepared = Prepared({}, "")
+        exchange = Exchange(notification.url, 0, {}, "", None, {}, "", None)
+        error: str | None = None
+        try:
+            url = _called(notification.url)
+            prepared = await self._prepared(notification, merchant, url.raw_path_qs, real)
+        except NotPrepared as failure:
+            prepared = Prepared({}, "", before=failure.before)
+            error = str(failure)
+        except ValueError as failure:
+            error = f"{type(failure).__name__}: {failure}"
+        except Exception as failure:
+            # A mistake of ours. Recorded like any failure: a notification that trips us must not be tried for ever.
+            log.exception("notification %s", notification.id)
+            error = f"{type(failure).__name__}: {failure}"
+        else:
+            exchange = await self._exchange(url, notification.body, prepared.headers, wait_s=_ANSWER_WAIT_S, most=_KEPT_ANSWER)
+            error = exchange.error
+            if prepared.answered is not None:
+                prepared.answered(exchange.status, exchange.answer_body)
+        return Attempt(
+            number=0,  # given when recorded
+            at=at,
+            started_real_at=real,
+            duration_ms=_ms_since(began),
+            url=notification.url,
+            request_headers={name: masked(value, prepared.secrets) for name, value in prepared.headers.items()},
+            string_to_sign=masked(prepared.string_to_sign, prepared.secrets),
+            status=exchange.status,
+            answer_headers={name: masked(value, prepared.secrets) for name, value in exchange.answer_headers.items()},
+            answer_body=masked(exchange.answer_body, prepared.secrets),
+            error=None if error is None else masked(_storable(error), prepared.secrets)[:_KEPT_ANSWER],
+            before=prepared.before,
+        )
+
+    async def _prepared(self, notification: Notification, merchant: Merchant, target: str, real: datetime) -> Prepared:
+        prepare = self._prepare.get(notification.kind)
+        if prepare is None:
+            raise NotPrepared(f"this version delivers no notifications of the kind {notification.kind!r}")
+        made = prepare(notification, merchant, target, real, self._post)
+        return await made if inspect.isawaitable(made) else made
+
+    async def _post(self, url: str, body: bytes, headers: Mapping[str, str], string_to_sign: str) -> Exchange:
+        """A call that has to come before the notification. Its answer is read whole, within reason."""
+        try:
+            called = _called(url)
+        except ValueError as failure:
+            return Exchange(url, 0, dict(headers), string_to_sign, None, {}, "", f"{type(failure).__name__}: {failure}")
+        exchange = await self._exchange(called, body, headers, wait_s=self._settings.notification_timeout_s, most=_READ_ANSWER)
+        return replace(exchange, url=url, string_to_sign=string_to_sign)
+
+    async def _exchange(self, url: "URL", body: bytes, headers: Mapping[str, str], *, wait_s: float, most: int) -> Exchange:
+        """Call once; whatever goes wrong is its error.
+
+        wait_s, most  how long and how large the answer's body may be, once the status is there
+        """
+        import aiohttp
+
+        began = time.perf_counter()
         status: int | None = None
         answer_headers: dict[str, str] = {}
         answer, error = "", None
         try:
-            # An ASCII URL is called exactly as the merchant wrote it; the path signed is the path called.
-            url = URL(notification.url, encoded=notification.url.isascii())
-            if not url.raw_path:
-                url = url.join(URL("/" + (f"?{url.raw_query_string}" if url.raw_query_string else ""), encoded=True))
-            prepared = self._prepare(notification, merchant, url.raw_path_qs, real)
             session = await self._client()
-            async with session.post(url, data=notification.body, headers=prepared.headers, allow_redirects=False) as response:
+            async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
                 status = response.status
                 answer_headers = _kept_headers(response)
-                answer = await _start_of_body(response)
+                answer = await _start_of_body(response, wait_s=wait_s, most=most)
         except aiohttp.ConnectionTimeoutError:
             error = f"no connection within {self._settings.notification_connect_timeout_s:g} s"
         except TimeoutError:
@@ -242,22 +309,9 @@ class Deliverer:
         except (aiohttp.ClientError, OSError, ValueError) as failure:
             error = f"{type(failure).__name__}: {failure}"
         except Exception as failure:
-            # A mistake of ours. Recorded like any failure: a notification that trips us must not be tried for ever.
-            log.exception("notification %s", notification.id)
+            log.exception("calling %s", url.origin())
             error = f"{type(failure).__name__}: {failure}"
-        return Attempt(
-            number=0,  # given when recorded
-            at=at,
-            started_real_at=real,
-            duration_ms=round((time.perf_counter() - began) * 1000),
-            url=notification.url,
-            request_headers=prepared.headers,
-            string_to_sign=prepared.string_to_sign,
-            status=status,
-            answer_headers=answer_headers,
-            answer_body=answer,
-            error=None if error is None else _storable(error)[:_KEPT_ANSWER],
-        )
+        return Exchange(str(url), _ms_since(began), dict(headers), "", status, answer_headers, answer, error)
 
     async def _client(self) -> "aiohttp.ClientSession":
         if self._session is None:
@@ -324,14 +378,28 @@ def _kept_headers(response: "aiohttp.ClientResponse") -> dict[str, str]:
     return {_storable(name)[:_KEPT_HEADER]: _storable(value)[:_KEPT_HEADER] for name, value in names_and_values}
 
 
-async def _start_of_body(response: "aiohttp.ClientResponse") -> str:
-    """What a person may want to see. It decides nothing, so it may be huge, broken or endless: it gets little room and time."""
+def _called(address: str) -> "URL":
+    """The address as it is called: an ASCII one exactly as the merchant wrote it. The path signed is the path called."""
+    from yarl import URL
+
+    url = URL(address, encoded=address.isascii())
+    if not url.raw_path:
+        url = url.join(URL("/" + (f"?{url.raw_query_string}" if url.raw_query_string else ""), encoded=True))
+    return url
+
+
+def _ms_since(began: float) -> int:
+    return round((time.perf_counter() - began) * 1000)
+
+
+async def _start_of_body(response: "aiohttp.ClientResponse", *, wait_s: float, most: int) -> str:
+    """What came, as far as it came: a body may be huge, broken or endless, so it gets so much room and time."""
     import aiohttp
 
     taken = bytearray()
     with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError, ValueError):
-        async with asyncio.timeout(_ANSWER_WAIT_S):
-            while len(taken) < _KEPT_ANSWER and (chunk := await response.content.read(_KEPT_ANSWER - len(taken))):
+        async with asyncio.timeout(wait_s):
+            while len(taken) < most and (chunk := await response.content.read(most - len(taken))):
                 taken += chunk
     return _storable(taken.decode("utf-8", "replace"))
 

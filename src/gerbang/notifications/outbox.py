@@ -1,8 +1,8 @@
 """The outbox: what must be told to whom. A row here is written in the same transaction as what it tells."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -52,18 +52,11 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try to deliver, with everything needed to find out why it failed.
+class Exchange:
+    """One HTTP call: what was sent, what was signed, what came back. Without a status, the error says why."""
 
-    at               business time
-    started_real_at  the machine's time, as in the Request-Timestamp header
-    """
-
-    number: int
-    at: datetime
-    started_real_at: datetime
-    duration_ms: int
     url: str
+    duration_ms: int
     request_headers: dict[str, str]
     string_to_sign: str
     status: int | None
@@ -77,15 +70,60 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt(Exchange):
+    """One try to deliver, with everything needed to find out why it failed.
+
+    at               business time
+    started_real_at  the machine's time, as in the Request-Timestamp header
+    duration_ms      of everything, the call before it too
+    before           the call that had to come first, for protocols whose receiver hands out a token. When it failed, nothing else
+                     was sent, and its failure is the error here
+    """
+
+    number: int
+    at: datetime
+    started_real_at: datetime
+    before: Exchange | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
-    """A notification ready to post: the headers as they go out, in their exact case, and the text that was signed."""
+    """A notification ready to post: the headers as they go out, in their exact case, and the text that was signed.
+
+    secrets   what of them is not kept with the attempt
+    answered  told what came back: the status (None for no answer) and the start of the body
+    before    the call that came first, secrets already left out
+    """
 
     headers: dict[str, str]
     string_to_sign: str
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    answered: Callable[[int | None, str], None] | None = None
+    before: Exchange | None = None
 
 
-Prepare = Callable[[Notification, Merchant, str, datetime], Prepared]
-"""(notification, merchant, target, real time) → headers. Each protocol signs its own notifications."""
+class NotPrepared(Exception):
+    """The notification could not be prepared, so this attempt failed. The text says why."""
+
+    def __init__(self, why: str, before: Exchange | None = None) -> None:
+        super().__init__(why)
+        self.before = before
+
+
+Post = Callable[[str, bytes, Mapping[str, str], str], Awaitable[Exchange]]
+"""(URL, body, headers, string to sign) → what came of it. Never raises; goes to the same addresses as notifications may."""
+
+Prepare = Callable[[Notification, Merchant, str, datetime, Post], Prepared | Awaitable[Prepared]]
+"""(notification, merchant, target, real time, post) → headers. Each protocol signs its own notifications; one whose receiver has to
+be asked first uses `post`. Raises NotPrepared."""
+
+
+def masked(text: str, secrets: tuple[str, ...]) -> str:
+    """The text with no more of each secret than tells it from others."""
+    for secret in secrets:
+        shown = f"{secret[:8]}…{secret[-6:]}" if len(secret) >= 64 else "…"
+        text = text.replace(secret, shown)
+    return text
 
 
 def body_bytes(body: dict[str, Any]) -> bytes:
@@ -96,9 +134,9 @@ def body_bytes(body: dict[str, Any]) -> bytes:
 
 
 def enqueue(
-    tx: Tx, *, merchant_id: str, order_id: str, payment_id: str, kind: str, url: str, body: dict[str, Any], now: datetime
+    tx: Tx, *, merchant_id: str, order_id: str, payment_id: str, kind: str, url: str, body: dict[str, Any] | bytes, now: datetime
 ) -> str:
-    """Put a notification into the outbox; its id. It leaves as soon as `tx` is committed."""
+    """Put a notification into the outbox; its id. It leaves as soon as `tx` is committed. Bytes are sent as they are."""
     notification_id = _next_id(tx, payment_id)
     at = to_ms(now)
     tx.execute(
@@ -114,7 +152,7 @@ def enqueue(
             "url": url,
             "endpoint": endpoint_of(url),
             "request_id": notification_id.removeprefix("ntf_"),
-            "body": body_bytes(body),
+            "body": body if isinstance(body, bytes) else body_bytes(body),
             "at": at,
         },
     )
@@ -191,6 +229,7 @@ def attempts_of(tx: Tx, notification_id: str) -> list[Attempt]:
             answer_headers=json.loads(row["answer_headers"]),
             answer_body=row["answer_body"],
             error=row["error"],
+            before=Exchange(**json.loads(row["call_before"])) if row["call_before"] else None,
         )
         for row in rows
     ]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from gerbang.clock import to_ms
@@ -195,8 +196,8 @@ def _write_attempt(tx: Tx, attempt: Attempt, notification_id: str) -> None:
     before = tx.one("select max(number) as number from attempt where notification_id = :id", {"id": notification_id})
     tx.execute(
         "insert into attempt (notification_id, number, at, started_real_at, duration_ms, url, request_headers, string_to_sign,"
-        " status, answer_headers, answer_body, error) values (:notification_id, :number, :at, :started_real_at, :duration_ms, :url,"
-        " :request_headers, :string_to_sign, :status, :answer_headers, :answer_body, :error)",
+        " status, answer_headers, answer_body, error, call_before) values (:notification_id, :number, :at, :started_real_at,"
+        " :duration_ms, :url, :request_headers, :string_to_sign, :status, :answer_headers, :answer_body, :error, :call_before)",
         {
             "notification_id": notification_id,
             "number": 1 + ((before["number"] if before else None) or 0),
@@ -210,5 +211,6 @@ def _write_attempt(tx: Tx, attempt: Attempt, notification_id: str) -> None:
             "answer_headers": json.dumps(attempt.answer_headers),
             "answer_body": attempt.answer_body,
             "error": attempt.error,
+            "call_before": None if attempt.before is None else json.dumps(asdict(attempt.before)),
         },
     )

@@ -17,17 +17,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from gerbang import audit
 from gerbang.channel import Channel, choose_options, effective_options
 from gerbang.clock import Clock, iso_z, real_now
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
-from gerbang.ledger import Problem, Transfer, account, balance_of, post, verify
-from gerbang.merchants import Merchant, MerchantDirectory, create, get
+from gerbang.ledger import Problem, Transfer, account, balance_of, post
+from gerbang.merchants import Merchant, MerchantDirectory, MerchantOptions, create, get, update
 from gerbang.merchants.gateway_key import gateway_public_key
 from gerbang.money import Rupiah
 from gerbang.notifications.delivery import Deliverer
 from gerbang.notifications.outbox import get_notification, list_notifications, resend
-from gerbang.payments import Order, Payment, find_order, get_refund, open_refunds, order_by_id, payments_of, verify_payments
+from gerbang.payments import Order, Payment, find_order, get_refund, open_refunds, order_by_id, payments_of
 from gerbang.protocols.nonsnap.manual_refunds import complete_manual_refund, fail_manual_refund
 from gerbang.protocols.nonsnap.notification import notify
 from gerbang.records import (
@@ -44,7 +45,9 @@ from gerbang.sandbox.seed import demo_pin_hash, seed, wipe
 from gerbang.sandbox.time import move
 from gerbang.settings import Settings
 from gerbang.storage import Database, StorageBusy, Tx
-from gerbang.wallet import Level, PinHasher, WalletLimits, create_account, get_account, top_up
+from gerbang.wallet import Level, PinHasher, WalletLimits, create_account, get_account, normalise_phone, top_up
+from gerbang.wallet.kyc import upgrade
+from gerbang.wallet.messages import inbox
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +65,7 @@ class NewMerchant(msgspec.Struct):
     client_id: str | None = None
     secret_key: str | None = None
     snap_public_key: str | None = None
+    snap_token_url: str | None = None
 
 
 class MerchantKeys(msgspec.Struct):
@@ -173,6 +177,25 @@ class Notifications(msgspec.Struct):
     """Notifications of an order as made, or of a merchant, newest first."""
 
     notifications: list[NotificationRecord]
+
+
+class SentMessage(msgspec.Struct):
+    """A text message as its receiver reads it. `code` is the one-time password in it; `used` and `over` what became of that."""
+
+    id: str
+    phone: str
+    text: str
+    code: str
+    state: str
+    used: bool
+    over: bool
+    at: str
+
+
+class SentMessages(msgspec.Struct):
+    """Newest first."""
+
+    messages: list[SentMessage]
 
 
 class Verified(msgspec.Struct):
@@ -325,8 +348,9 @@ class _ControlApi:
     async def create_merchant(self, request: Request) -> MerchantKeys:
         new: NewMerchant = await _body(request, NewMerchant)
         public_key = await gateway_public_key(self._database, self._gateway.settings)
-        merchant = await self._database.transact(
-            lambda tx: create(
+
+        def register(tx: Tx) -> Merchant:
+            made = create(
                 tx,
                 name=new.name,
                 client_id=new.client_id,
@@ -335,7 +359,11 @@ class _ControlApi:
                 snap_public_key=new.snap_public_key,
                 now=self._clock.now(),
             )
-        )
+            if new.snap_token_url is None:
+                return made
+            return update(tx, made.client_id, options=MerchantOptions(snap_token_url=new.snap_token_url))
+
+        merchant = await self._database.transact(register)
         return MerchantKeys(merchant.client_id, merchant.secret_key, public_key)
 
     async def fund_merchant(self, request: Request) -> MerchantBalance:
@@ -552,8 +580,34 @@ class _ControlApi:
 
     # -- the whole
 
+    async def upgrade_account(self, request: Request) -> AccountRecord:
+        account_id = request.path_params["account_id"]
+
+        def lift(tx: Tx) -> AccountRecord:
+            upgrade(tx, account_id)
+            return account_record(tx, account_id)
+
+        return await self._database.transact(lift)
+
+    async def show_messages(self, request: Request) -> SentMessages:
+        sent = request.query_params.get("phone")
+        phone = normalise_phone(sent) if sent else None
+
+        def show(tx: Tx) -> SentMessages:
+            found = inbox(tx, settings=self._gateway.settings, now=self._clock.now(), phone=phone, limit=200)
+            return SentMessages(
+                [
+                    SentMessage(
+                        one.id, one.phone, one.text, one.code, one.state.value, one.code_used, one.code_over, iso_z(one.at)
+                    )
+                    for one in found
+                ]
+            )
+
+        return await self._database.read(show)
+
     async def verify(self, _request: Request) -> Verified:
-        problems = await self._database.read(lambda tx: verify(tx) + verify_payments(tx))
+        problems = await self._database.read(audit.problems)
         return Verified(not problems, problems)
 
     async def reset(self, _request: Request) -> Done:
@@ -659,6 +713,12 @@ def control_endpoints() -> list[ControlEndpoint]:
         ControlEndpoint("GET", f"{root}/accounts/{{account_id}}", "A wallet account", api.show_account, AccountRecord),
         ControlEndpoint(
             "POST", f"{root}/accounts/{{account_id}}/topup", "Top a wallet account up", api.top_up_account, AccountRecord, TopUp
+        ),
+        ControlEndpoint(
+            "POST", f"{root}/accounts/{{account_id}}/upgrade", "Make a wallet account PREMIUM", api.upgrade_account, AccountRecord
+        ),
+        ControlEndpoint(
+            "GET", f"{root}/messages", "Text messages to customers", api.show_messages, SentMessages, None, ("phone?",)
         ),
         ControlEndpoint("GET", f"{root}/verify", "Check every invariant", api.verify, Verified),
         ControlEndpoint("POST", f"{root}/reset", "Back to the freshly started state", api.reset, Done),

@@ -1,4 +1,13 @@
 -- Generated from tables.py by `make snapshots`; do not edit.
+CREATE TABLE auth_code (
+  hash BYTEA NOT NULL,
+  merchant_id TEXT NOT NULL,
+  binding_id TEXT NOT NULL,
+  used INTEGER NOT NULL,
+  expires_at BIGINT NOT NULL,
+  PRIMARY KEY (hash)
+);
+CREATE INDEX auth_code_age ON auth_code (expires_at);
 CREATE TABLE balance (
   account TEXT NOT NULL,
   amount BIGINT NOT NULL,
@@ -8,6 +17,34 @@ CREATE TABLE balance (
   PRIMARY KEY (account),
   CONSTRAINT balance_floor CHECK (amount >= floor)
 );
+CREATE TABLE binding (
+  id TEXT NOT NULL,
+  merchant_id TEXT NOT NULL,
+  account_id TEXT NOT NULL,
+  public_user_id TEXT NOT NULL,
+  state TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  ended_at BIGINT,
+  PRIMARY KEY (id)
+);
+CREATE INDEX binding_account ON binding (account_id);
+CREATE UNIQUE INDEX binding_one ON binding (merchant_id, account_id) WHERE state <> 'UNBOUND';
+COMMENT ON TABLE binding IS 'A customer''s consent to one partner; the id is the wire''s linkId. PENDING: told to the partner, not yet given';
+CREATE TABLE binding_request (
+  id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  merchant_id TEXT NOT NULL,
+  partner_reference TEXT NOT NULL,
+  account_id TEXT,
+  binding_id TEXT,
+  redirect_url TEXT NOT NULL,
+  state TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  PRIMARY KEY (id)
+);
+CREATE INDEX binding_request_binding ON binding_request (binding_id);
+COMMENT ON TABLE binding_request IS 'BIND: a page where a customer may consent, single use. UNBIND: waits for its OTP';
 CREATE TABLE card_authentication (
   id TEXT NOT NULL,
   merchant_id TEXT NOT NULL,
@@ -53,6 +90,15 @@ CREATE TABLE instance (
   PRIMARY KEY (name)
 );
 COMMENT ON TABLE instance IS 'Facts about this installation: keys it made for itself, the clock''s offset';
+CREATE TABLE kyc (
+  account_id TEXT NOT NULL,
+  sealed BYTEA NOT NULL,
+  state TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  decided_at BIGINT,
+  PRIMARY KEY (account_id)
+);
+COMMENT ON TABLE kyc IS 'What a customer gave to be registered (NIK, name, birth, address), sealed';
 CREATE TABLE merchant (
   client_id TEXT NOT NULL,
   name TEXT NOT NULL,
@@ -63,6 +109,19 @@ CREATE TABLE merchant (
   created_at BIGINT NOT NULL,
   PRIMARY KEY (client_id)
 );
+CREATE TABLE message (
+  id TEXT NOT NULL,
+  phone TEXT NOT NULL,
+  sealed BYTEA,
+  state TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  created_at BIGINT NOT NULL,
+  due_real_at BIGINT,
+  PRIMARY KEY (id)
+);
+CREATE INDEX message_due ON message (due_real_at) WHERE due_real_at is not null;
+CREATE INDEX message_phone ON message (phone, created_at);
+COMMENT ON TABLE message IS 'SMS to send, sealed; production forgets the text when it is sent, the sandbox''s inbox shows it';
 CREATE TABLE notification (
   id TEXT NOT NULL,
   merchant_id TEXT NOT NULL,
@@ -84,6 +143,22 @@ CREATE TABLE notification (
 CREATE INDEX notification_due ON notification (due_at) WHERE due_at is not null;
 CREATE INDEX notification_order ON notification (order_id);
 CREATE INDEX notification_payment ON notification (payment_id);
+CREATE TABLE one_time_code (
+  id TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  phone TEXT NOT NULL,
+  number BIGINT NOT NULL,
+  code_hash BYTEA NOT NULL,
+  wrong INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  PRIMARY KEY (id),
+  CONSTRAINT one_time_code_phone UNIQUE (phone, number)
+);
+CREATE INDEX one_time_code_age ON one_time_code (expires_at);
+CREATE INDEX one_time_code_subject ON one_time_code (subject);
+COMMENT ON TABLE one_time_code IS 'One-time passwords, hashed; the newest of a subject counts. The id is that of the message it went out with';
 CREATE TABLE orders (
   id TEXT NOT NULL,
   merchant_id TEXT NOT NULL,
@@ -98,6 +173,17 @@ CREATE TABLE orders (
   CONSTRAINT orders_amount CHECK (amount > 0)
 );
 CREATE INDEX orders_request ON orders (merchant_id, request_id);
+CREATE TABLE partner_reference (
+  merchant_id TEXT NOT NULL,
+  service_code TEXT NOT NULL,
+  reference TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  external_id TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  PRIMARY KEY (merchant_id, service_code, reference)
+);
+CREATE INDEX partner_reference_subject ON partner_reference (subject);
+COMMENT ON TABLE partner_reference IS 'partnerReferenceNo and partnerRefundNo: used once per partner and service, for ever; subject is what it made';
 CREATE TABLE reply (
   scope BYTEA NOT NULL,
   body_hash BYTEA NOT NULL,
@@ -127,6 +213,34 @@ CREATE TABLE simulated_challenge (
   PRIMARY KEY (acs_trans_id)
 );
 COMMENT ON TABLE simulated_challenge IS 'Sandbox: the memory of the pretend issuing bank''s 3-D Secure page';
+CREATE TABLE simulated_transfer (
+  id TEXT NOT NULL,
+  answer TEXT NOT NULL,
+  real_at BIGINT NOT NULL,
+  PRIMARY KEY (id)
+);
+COMMENT ON TABLE simulated_transfer IS 'Sandbox: the memory of the pretend bank';
+CREATE TABLE snap_external_id (
+  scope BYTEA NOT NULL,
+  merchant_id TEXT NOT NULL,
+  at BIGINT NOT NULL,
+  PRIMARY KEY (scope)
+);
+CREATE INDEX snap_external_id_age ON snap_external_id (at);
+COMMENT ON TABLE snap_external_id IS 'X-EXTERNAL-ID of creating calls, per partner, service, Jakarta day and body (decision D-3)';
+CREATE TABLE snap_token (
+  hash BYTEA NOT NULL,
+  merchant_id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  binding_id TEXT,
+  issued_at BIGINT NOT NULL,
+  lapses_at BIGINT NOT NULL,
+  ends_at BIGINT NOT NULL,
+  PRIMARY KEY (hash)
+);
+CREATE INDEX snap_token_lapse ON snap_token (lapses_at);
+CREATE INDEX snap_token_merchant ON snap_token (merchant_id, kind, binding_id);
+COMMENT ON TABLE snap_token IS 'SHA-256 of B2B, B2B2C and refresh tokens. Each use moves lapses_at on, never past ends_at (decision D-1)';
 CREATE TABLE transfer (
   id TEXT NOT NULL,
   debit TEXT NOT NULL,
@@ -178,9 +292,50 @@ CREATE TABLE wallet_account (
   level TEXT NOT NULL,
   status TEXT NOT NULL,
   created_at BIGINT NOT NULL,
+  pin_blocked_until BIGINT,
   PRIMARY KEY (id),
   UNIQUE (phone)
 );
+CREATE TABLE wallet_operation (
+  id TEXT NOT NULL,
+  merchant_id TEXT NOT NULL,
+  account_id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  partner_reference TEXT NOT NULL,
+  external_id TEXT NOT NULL,
+  amount BIGINT NOT NULL,
+  fee BIGINT NOT NULL,
+  state TEXT NOT NULL,
+  details TEXT DEFAULT '{}' NOT NULL,
+  created_at BIGINT NOT NULL,
+  finished_at BIGINT,
+  due_real_at BIGINT,
+  PRIMARY KEY (id)
+);
+CREATE INDEX wallet_operation_account ON wallet_operation (account_id, created_at);
+CREATE INDEX wallet_operation_due ON wallet_operation (due_real_at) WHERE due_real_at is not null;
+CREATE INDEX wallet_operation_external ON wallet_operation (merchant_id, external_id);
+CREATE INDEX wallet_operation_reference ON wallet_operation (merchant_id, partner_reference);
+COMMENT ON TABLE wallet_operation IS 'TOP_UP, BANK_TRANSFER and the inquiries before them; the id is the wire''s referenceNo';
+CREATE TABLE wallet_registration (
+  id TEXT NOT NULL,
+  merchant_id TEXT NOT NULL,
+  partner_reference TEXT NOT NULL,
+  phone TEXT NOT NULL,
+  phone_as_sent TEXT NOT NULL,
+  name TEXT NOT NULL,
+  email TEXT NOT NULL,
+  redirect_url TEXT NOT NULL,
+  state TEXT NOT NULL,
+  page_token TEXT,
+  account_id TEXT,
+  created_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  PRIMARY KEY (id),
+  UNIQUE (page_token)
+);
+CREATE UNIQUE INDEX wallet_registration_open ON wallet_registration (phone) WHERE state in ('OTP_SENT', 'VERIFIED');
+CREATE INDEX wallet_registration_unfinished ON wallet_registration (expires_at) WHERE state <> 'DONE';
 CREATE TABLE attempt (
   notification_id TEXT NOT NULL,
   number INTEGER NOT NULL,
@@ -194,6 +349,7 @@ CREATE TABLE attempt (
   answer_headers TEXT NOT NULL,
   answer_body TEXT NOT NULL,
   error TEXT,
+  call_before TEXT,
   PRIMARY KEY (notification_id, number),
   FOREIGN KEY(notification_id) REFERENCES notification (id)
 );
@@ -309,4 +465,4 @@ CREATE INDEX refund_open ON refund (created_at) WHERE state = 'PENDING';
 CREATE INDEX refund_payment ON refund (payment_id);
 CREATE INDEX refund_request ON refund (merchant_id, request_id);
 create table alembic_version (version_num varchar(32) not null, constraint alembic_version_pkc primary key (version_num));
-insert into alembic_version (version_num) values ('0002');
+insert into alembic_version (version_num) values ('0003');

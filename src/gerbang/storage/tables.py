@@ -189,6 +189,7 @@ wallet_account = Table(
     Column("level", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("pin_blocked_until", BigInteger),
 )
 
 notification = Table(
@@ -234,6 +235,7 @@ attempt = Table(
     Column("answer_headers", Text, nullable=False),
     Column("answer_body", Text, nullable=False),
     Column("error", Text),
+    Column("call_before", Text),
     PrimaryKeyConstraint("notification_id", "number"),
 )
 
@@ -419,4 +421,215 @@ simulated_challenge = Table(
     Column("trans_status", Text),
     Column("created_at", BigInteger, nullable=False),
     comment="Sandbox: the memory of the pretend issuing bank's 3-D Secure page",
+)
+
+snap_token = Table(
+    "snap_token",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("binding_id", Text),
+    Column("issued_at", BigInteger, nullable=False),
+    Column("lapses_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Index("snap_token_merchant", "merchant_id", "kind", "binding_id"),
+    Index("snap_token_lapse", "lapses_at"),
+    sqlite_with_rowid=False,
+    comment="SHA-256 of B2B, B2B2C and refresh tokens. Each use moves lapses_at on, never past ends_at (decision D-1)",
+)
+
+snap_external_id = Table(
+    "snap_external_id",
+    metadata,
+    Column("scope", LargeBinary, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("snap_external_id_age", "at"),
+    sqlite_with_rowid=False,
+    comment="X-EXTERNAL-ID of creating calls, per partner, service, Jakarta day and body (decision D-3)",
+)
+
+partner_reference = Table(
+    "partner_reference",
+    metadata,
+    Column("merchant_id", Text, nullable=False),
+    Column("service_code", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "service_code", "reference"),
+    Index("partner_reference_subject", "subject"),
+    comment="partnerReferenceNo and partnerRefundNo: used once per partner and service, for ever; subject is what it made",
+)
+
+wallet_registration = Table(
+    "wallet_registration",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("partner_reference", Text, nullable=False),
+    Column("phone", Text, nullable=False),
+    Column("phone_as_sent", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("redirect_url", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("page_token", Text, unique=True),
+    Column("account_id", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index(
+        "wallet_registration_unfinished",
+        "expires_at",
+        sqlite_where=text("state <> 'DONE'"),
+        postgresql_where=text("state <> 'DONE'"),
+    ),
+    # One registration of a phone number is open; the next one replaces it.
+    Index(
+        "wallet_registration_open",
+        "phone",
+        unique=True,
+        sqlite_where=text("state in ('OTP_SENT', 'VERIFIED')"),
+        postgresql_where=text("state in ('OTP_SENT', 'VERIFIED')"),
+    ),
+)
+
+one_time_code = Table(
+    "one_time_code",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("phone", Text, nullable=False),
+    # Counts what was sent to a phone number: two that are sent at once cannot both be its fifth.
+    Column("number", BigInteger, nullable=False),
+    Column("code_hash", LargeBinary, nullable=False),
+    Column("wrong", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("one_time_code_subject", "subject"),
+    Index("one_time_code_age", "expires_at"),
+    UniqueConstraint("phone", "number", name="one_time_code_phone"),
+    comment="One-time passwords, hashed; the newest of a subject counts. The id is that of the message it went out with",
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("phone", Text, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_real_at", BigInteger),
+    Index("message_phone", "phone", "created_at"),
+    Index(
+        "message_due",
+        "due_real_at",
+        sqlite_where=text("due_real_at is not null"),
+        postgresql_where=text("due_real_at is not null"),
+    ),
+    comment="SMS to send, sealed; production forgets the text when it is sent, the sandbox's inbox shows it",
+)
+
+binding = Table(
+    "binding",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("public_user_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Index("binding_account", "account_id"),
+    Index(
+        "binding_one",
+        "merchant_id",
+        "account_id",
+        unique=True,
+        sqlite_where=text("state <> 'UNBOUND'"),
+        postgresql_where=text("state <> 'UNBOUND'"),
+    ),
+    comment="A customer's consent to one partner; the id is the wire's linkId. PENDING: told to the partner, not yet given",
+)
+
+binding_request = Table(
+    "binding_request",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("merchant_id", Text, nullable=False),
+    Column("partner_reference", Text, nullable=False),
+    Column("account_id", Text),
+    Column("binding_id", Text),
+    Column("redirect_url", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("binding_request_binding", "binding_id"),
+    comment="BIND: a page where a customer may consent, single use. UNBIND: waits for its OTP",
+)
+
+auth_code = Table(
+    "auth_code",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("binding_id", Text, nullable=False),
+    Column("used", Integer, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("auth_code_age", "expires_at"),
+    sqlite_with_rowid=False,
+)
+
+wallet_operation = Table(
+    "wallet_operation",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("partner_reference", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("fee", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("details", Text, nullable=False, server_default="{}"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("due_real_at", BigInteger),
+    Index("wallet_operation_account", "account_id", "created_at"),
+    Index("wallet_operation_reference", "merchant_id", "partner_reference"),
+    Index("wallet_operation_external", "merchant_id", "external_id"),
+    Index(
+        "wallet_operation_due",
+        "due_real_at",
+        sqlite_where=text("due_real_at is not null"),
+        postgresql_where=text("due_real_at is not null"),
+    ),
+    comment="TOP_UP, BANK_TRANSFER and the inquiries before them; the id is the wire's referenceNo",
+)
+
+kyc = Table(
+    "kyc",
+    metadata,
+    Column("account_id", Text, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("decided_at", BigInteger),
+    comment="What a customer gave to be registered (NIK, name, birth, address), sealed",
+)
+
+simulated_transfer = Table(
+    "simulated_transfer",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("answer", Text, nullable=False),
+    Column("real_at", BigInteger, nullable=False),
+    comment="Sandbox: the memory of the pretend bank",
 )

@@ -5,11 +5,11 @@ The API needs the raw bytes in and the exact signed bytes out, so nothing stands
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
-import msgspec
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,6 +36,7 @@ class ApiTable:
     def __init__(self) -> None:
         self._exact: dict[str, dict[str, tuple[ApiProtocol, Endpoint]]] = {}
         self._open: list[tuple[str, str, ApiProtocol, Endpoint]] = []
+        self._strangers: list[tuple[str, Callable[[], HttpReply]]] = []
 
     def add(self, protocol: ApiProtocol, endpoint: Endpoint) -> None:
         """Publish an endpoint. Two of the same method and path are a mistake in a room."""
@@ -46,24 +47,36 @@ class ApiTable:
         assert endpoint.method not in methods, endpoint
         methods[endpoint.method] = (protocol, endpoint)
 
-    def find(self, method: str, raw_path: str) -> "tuple[ApiProtocol, Endpoint, str] | list[str] | None":
-        """The endpoint and its path value; the methods allowed when the path is known but the method is not; else None."""
+    def answer_unknown(self, prefix: str, answer: Callable[[], HttpReply]) -> None:
+        """Let a protocol answer for the paths under a prefix that lead nowhere."""
+        self._strangers.append((prefix, answer))
+
+    def find(self, method: str, raw_path: str) -> "tuple[ApiProtocol, Endpoint, str] | HttpReply | None":
+        """The endpoint and its path value; the answer when there is none for this method; None for other paths."""
         methods = self._exact.get(raw_path)
         if methods is not None:
             found = methods.get(method)
-            return (*found, "") if found else sorted(methods)
-        allowed = []
+            return (*found, "") if found else _wrong_method(method, methods)
+        others: dict[str, tuple[ApiProtocol, Endpoint]] = {}
         for open_method, prefix, protocol, endpoint in self._open:
             if raw_path.startswith(prefix) and len(raw_path) > len(prefix):
                 if open_method == method:
                     return protocol, endpoint, unquote(raw_path[len(prefix) :])
-                allowed.append(open_method)
-        return allowed or None
+                others[open_method] = (protocol, endpoint)
+        if others:
+            return _wrong_method(method, others)
+        return next((answer() for prefix, answer in self._strangers if raw_path.startswith(prefix)), None)
 
     def endpoints(self) -> list[Endpoint]:
         """Everything published, for the API description."""
         exact = [found[1] for methods in self._exact.values() for found in methods.values()]
         return exact + [endpoint for *_, endpoint in self._open]
+
+
+def _wrong_method(method: str, others: Mapping[str, tuple[ApiProtocol, Endpoint]]) -> HttpReply:
+    protocol, endpoint = next(iter(others.values()))
+    reply = protocol.wrong_method(endpoint, method)
+    return replace(reply, headers=(*reply.headers, ("Allow", ", ".join(sorted(others)))))
 
 
 class Edge:
@@ -83,9 +96,8 @@ class Edge:
         if found is None:
             await self._pages(scope, _at_most(receive, self._max_body_bytes), send)
             return
-        if isinstance(found, list):
-            text = msgspec.json.encode({"message": f"Request method '{scope['method']}' is not supported"})
-            await _send(send, HttpReply(405, (("Content-Type", "application/json"), ("Allow", ", ".join(found))), text))
+        if isinstance(found, HttpReply):
+            await _send(send, found)
             return
         protocol, endpoint, path_value = found
         too_large = False
@@ -107,7 +119,7 @@ class Edge:
             origin=origin_of(scope, headers),
         )
         if too_large:
-            reply = await protocol.too_large(request)
+            reply = await protocol.too_large(endpoint, request)
             await _send(send, HttpReply(reply.status, (*reply.headers, ("Connection", "close")), reply.body))
             return
         await _send(send, await protocol.handle(endpoint, request, path_value))

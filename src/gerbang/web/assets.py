@@ -23,6 +23,9 @@ _BUNDLES: dict[str, tuple[str, ...]] = {
     # The card pages: the same and more, still one request each.
     "card.css": ("tokens.css", "pay.css", "card.css"),
     "card.js": ("pay.js", "card.js"),
+    # The wallet's own pages over SNAP.
+    "wallet.css": ("tokens.css", "pay.css", "wallet.css"),
+    "wallet.js": ("pay.js", "wallet.js"),
     # The sandbox's pretend bank.
     "bank.css": ("tokens.css", "bank.css"),
     "bank.js": ("bank.js",),
@@ -32,6 +35,7 @@ _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=ut
 _PURPOSES = {
     "bank.js": "Sandbox only, the pretend bank's page: hands over the result, marks the next cell, countdown, one press.",
     "pay.js": "Wallet and result pages: one press pays once, countdown, show PIN, move focus to errors, wait for an answer.",
+    "wallet.js": "Wallet pages for partners: all of pay.js, and in the sandbox's SMS inbox copies codes and looks for new messages.",
     "card.js": "Card pages: all of pay.js, and groups digits, names the brand, previews promo and plans, checks fields before submit.",
 }
 

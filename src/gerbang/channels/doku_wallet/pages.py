@@ -110,7 +110,7 @@ class WalletPages:
         errors = _login_errors(phone, pin)
         if errors:
             return self._login(visit, phone=phone, errors=errors, status=422)
-        check = await confirm_pin(self._wiring.database, self._wiring.pin_hasher, phone, pin)
+        check = await confirm_pin(self._wiring.database, self._wiring.pin_hasher, phone, pin, now=self._wiring.clock.now())
         if check.outcome is PinOutcome.RIGHT and check.account is not None:
             now = self._wiring.clock.now()
             session = sessions.issue(

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from gerbang.channel import Channel
 from gerbang.clock import iso_z
 from gerbang.merchants import Merchant
-from gerbang.notifications.outbox import Notification, Prepared, enqueue
+from gerbang.notifications.outbox import Notification, Post, Prepared, enqueue
 from gerbang.payments import Order, Payment, PaymentState
 from gerbang.protocols.nonsnap.signature import sign, string_to_sign
 from gerbang.settings import Settings
@@ -117,7 +117,7 @@ def additional_info(order: Order) -> dict[str, Any]:
     return {name: sent[name] for name in _ECHOED if sent.get(name) not in (None, "")}
 
 
-def prepare(notification: Notification, merchant: Merchant, target: str, real: datetime) -> Prepared:
+def prepare(notification: Notification, merchant: Merchant, target: str, real: datetime, _post: Post) -> Prepared:
     """Sign for the URL actually called. Header names in exactly this case: PHP receivers compare it."""
     timestamp = iso_z(real)
     text = string_to_sign(

@@ -13,9 +13,10 @@ from datetime import timedelta
 import msgspec
 
 from gerbang.clock import Clock, iso_z, real_now
-from gerbang.endpoint import ActionResult, Ask, Call, Endpoint, HttpReply, HttpRequest
+from gerbang.endpoint import Call, Declined, Endpoint, HttpReply, HttpRequest, InProgress
 from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, MerchantDirectory
+from gerbang.protocols.asking import Asking, Final, settle
 from gerbang.protocols.nonsnap import errors
 from gerbang.protocols.nonsnap.decode import decode, read_object
 from gerbang.protocols.nonsnap.errors import Rejected, answer_to, body_of
@@ -36,29 +37,15 @@ class _Outcome:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Asking:
-    """An action that waits for somebody outside, and how it goes on with the answer."""
-
-    ask: Ask
-    after: "Callable[[object], _Act]"
+_Act = Callable[[Tx], bytes | Asking[bytes]]
 
 
-_Act = Callable[[Tx], "bytes | _Asking"]
+def _encode(answer: Final) -> bytes:
+    assert not isinstance(answer, InProgress | Declined), "only SNAP has words for these"
+    return msgspec.json.encode(answer)
 
 
-def _answer(result: ActionResult, call: Callable[[Tx], Call]) -> bytes | _Asking:
-    if not isinstance(result, Ask):
-        return msgspec.json.encode(result)
-    after = result.after
-
-    def go_on(answer: object) -> _Act:
-        return lambda tx: _answer(after(call(tx), answer), call)
-
-    return _Asking(result, go_on)
-
-
-def _encoded(body: bytes | _Asking) -> bytes:
+def _encoded(body: bytes | Asking[bytes]) -> bytes:
     assert isinstance(body, bytes), "reading asks nobody"
     return body
 
@@ -97,7 +84,12 @@ class NonSnap:
             outcome = _Outcome(errors.INTERNAL.status, body_of(errors.INTERNAL, {}))
         return signed_reply(request, merchant, outcome.status, outcome.body)
 
-    async def too_large(self, request: HttpRequest) -> HttpReply:
+    def wrong_method(self, endpoint: Endpoint, method: str) -> HttpReply:
+        """As the original's framework words it."""
+        text = msgspec.json.encode({"message": f"Request method '{method}' is not supported"})
+        return HttpReply(405, (("Content-Type", "application/json"),), text)
+
+    async def too_large(self, endpoint: Endpoint, request: HttpRequest) -> HttpReply:
         """Turned down unread, before any other check; signed when the client is known, like every error."""
         body = body_of(errors.BODY_TOO_LARGE, {})
         return signed_reply(request, await self._known_client(request), errors.BODY_TOO_LARGE.status, body)
@@ -157,7 +149,7 @@ class NonSnap:
         ended = self._running.setdefault(alike, asyncio.get_running_loop().create_future())
         try:
             result = await self._database.transact(lambda tx: self._once(tx, key, act, strict=strict))
-            while isinstance(result, _Asking):
+            while isinstance(result, Asking):
                 asking = result
                 answer = await asking.ask.ask()
                 after = asking.after(answer)
@@ -186,7 +178,7 @@ class NonSnap:
             if not alone:
                 return
 
-    def _action(self, endpoint: Endpoint, request: HttpRequest, merchant: Merchant, path_value: str) -> "_Act":
+    def _action(self, endpoint: Endpoint, request: HttpRequest, merchant: Merchant, path_value: str) -> _Act:
         # Decoding touches no database, so it happens once however often the transaction has to be run again. Its refusal waits
         # for the look-up: a repeat of an accepted request is never judged again.
         raw: dict[str, object] = {}
@@ -214,14 +206,14 @@ class NonSnap:
                 headers=request.headers,
             )
 
-        def act(tx: Tx) -> bytes | _Asking:
+        def act(tx: Tx) -> bytes | Asking[bytes]:
             if fault is not None:
                 raise fault
-            return _answer(endpoint.action(call(tx), body), call)
+            return settle(endpoint.action(call(tx), body), call, _encode)
 
         return act
 
-    def _once(self, tx: Tx, key: ReplyKey, act: "_Act", *, strict: bool) -> "_Outcome | _Asking":
+    def _once(self, tx: Tx, key: ReplyKey, act: _Act, *, strict: bool) -> _Outcome | Asking[bytes]:
         """Act, or give the first answer again under 409 (decision 0002). While somebody is asked there is no answer to keep."""
         real = real_now()
         since = real - timedelta(seconds=self._settings.request_id_retention_s)
@@ -238,7 +230,7 @@ class NonSnap:
             if first is not None:
                 return _Outcome(409, first)
             raise
-        if isinstance(body, _Asking):
+        if isinstance(body, Asking):
             return body
         if not keep_reply(tx, key, status=200, body=body, real=real, since=since):
             raise Retry

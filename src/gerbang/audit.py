@@ -1,0 +1,11 @@
+"""Everything that has to be true, recomputed: what `gerbang verify`, the control API and the tests ask."""
+
+from gerbang.ledger import Problem, verify
+from gerbang.payments import verify_payments
+from gerbang.storage import Tx
+from gerbang.wallet.operations import verify_operations
+
+
+def problems(tx: Tx) -> list[Problem]:
+    """What is not as it must be: in the ledger, among payments and refunds, among the wallet's operations."""
+    return verify(tx) + verify_payments(tx) + verify_operations(tx)
