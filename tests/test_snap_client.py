@@ -1,5 +1,6 @@
 """The Python client over SNAP, against a running gateway: every operation, tokens, refusals; and the receiving side."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -554,15 +555,13 @@ def told(
     target: str = "/n",
     secret_key: str = "SK-1",
     token: str | None = None,
-    **headers: str,
+    headers: dict[str, str] | None = None,
 ) -> tuple[dict[str, str], bytes]:
-    """A notification as it arrives."""
+    """A notification as it arrives; `headers` override."""
     raw = json.dumps(BODY).encode() if body is None else body
     good: dict[str, object] = {"exp": int(real_now().timestamp()) + 900, "clientId": DEMO_CLIENT_ID}
     token = token or jwt_of(good | (claims or {}), PRIVATE_PEM)
     stamp = now_text()
-    import hashlib
-
     text = f"POST:{target}:{token}:{hashlib.sha256(raw).hexdigest()}:{stamp}"
     sent = {
         "authorization": f"Bearer {token}",
@@ -570,7 +569,7 @@ def told(
         "X-Partner-Id": DEMO_CLIENT_ID,
         "x-signature": symmetric_signature(text, secret_key),
     }
-    return sent | headers, raw
+    return sent | (headers or {}), raw
 
 
 def read(sent: tuple[dict[str, str], bytes], key: str = PUBLIC_PEM) -> Any:
@@ -590,10 +589,10 @@ def test_a_genuine_notification_is_read(key: str) -> None:
         pytest.param(lambda: told(secret_key="SK-2"), id="another secret"),
         pytest.param(lambda: told(target="/other"), id="another path"),
         pytest.param(lambda: (told()[0], json.dumps(BODY | {"latestTransactionStatus": "06"}).encode()), id="another body"),
-        pytest.param(lambda: told(**{"X-Partner-Id": "BRN-other"}), id="another partner"),
-        pytest.param(lambda: told(**{"X-TIMESTAMP": now_text(seconds=5)}), id="another time"),
-        pytest.param(lambda: told(authorization="Basic abc"), id="no bearer"),
-        pytest.param(lambda: told(authorization=""), id="no token"),
+        pytest.param(lambda: told(headers={"X-Partner-Id": "BRN-other"}), id="another partner"),
+        pytest.param(lambda: told(headers={"X-TIMESTAMP": now_text(seconds=5)}), id="another time"),
+        pytest.param(lambda: told(headers={"authorization": "Basic abc"}), id="no bearer"),
+        pytest.param(lambda: told(headers={"authorization": ""}), id="no token"),
         pytest.param(lambda: told(claims={"exp": 1_700_000_000}), id="a token that is over"),
         pytest.param(lambda: told(claims={"exp": None}), id="a token without end"),
         pytest.param(lambda: told(claims={"clientId": "BRN-other"}), id="another partner's token"),

@@ -154,6 +154,8 @@ def _show_attempt(attempt: Attempt) -> None:
     if attempt.before is not None:
         click.echo(f"  {click.style(f'Token asked from {attempt.before.url}: {_short(attempt.before)}', dim=True)}")
         _show_exchange(attempt.before)
+        if attempt.request_headers:
+            click.echo(f"  {click.style('The notification with that token', dim=True)}")
     _show_exchange(attempt)
 
 

@@ -3,6 +3,7 @@
 How they look and read is tested in test_look.py. S1-29 to S1-68, S1-133, S1-134; snap-wallet §§3.2, 3.3, 5.1.
 """
 
+import asyncio
 import html
 import itertools
 import re
@@ -12,8 +13,11 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import msgspec
 import pytest
+from starlette.applications import Starlette
 
+from gerbang.channels.doku_wallet_snap.pages import wallet_snap_pages
 from gerbang.channels.doku_wallet_snap.purchase import PIN_BLOCK
 from gerbang.channels.doku_wallet_snap.weak_pins import is_weak_pin
 from gerbang.wallet import AccountStatus, Level, create_account, find_account, get_account
@@ -21,6 +25,9 @@ from gerbang.wallet.bindings import find_binding
 from gerbang.wallet.demo import DEMO_ACCOUNTS, DEMO_PIN
 from gerbang.wallet.kyc import decide, find_kyc, identity_of
 from gerbang.web import i18n
+from gerbang.web.assets import Assets
+from gerbang.web.pages import Pages
+from gerbang.web.wiring import Wiring
 from support.gateway import Answer, RunningGateway, assert_clean
 from support.nonsnap import served
 from support.snap import SnapCaller, reference
@@ -53,7 +60,7 @@ class Partner:
         assert answer.status == 200, answer.body
         return answer.json
 
-    def page_to_create_pin(self, phone: str | None = None, *, query: str = "token") -> tuple[str, str]:
+    def page_to_create_pin(self, phone: str | None = None, *, query: str = "token", back: str = BACK) -> tuple[str, str]:
         """The page's address, and the partner's reference."""
         own = reference()
         made = self.call(
@@ -62,7 +69,7 @@ class Partner:
             name="Rina Kusuma",
             phoneNo=phone or f"0{next(_phones)}",
             email="rina@example.com",
-            redirectUrl=BACK,
+            redirectUrl=back,
         )
         ids = {"originalPartnerReferenceNo": own, "originalReferenceNo": made["referenceNo"]}
         verified = self.call(B2B + "otp-verification", otp="123456", **ids)
@@ -290,13 +297,9 @@ def test_a_new_pin_opens_the_account_and_tells_the_partner_its_doku_id(partner: 
 
 
 def test_an_address_without_a_query_gets_one(partner: Partner) -> None:
-    global BACK
-    was, BACK = BACK, "https://partner.example/return"
-    try:
-        page, own = partner.page_to_create_pin()
-        where = partner.go(page, "save", pin=PIN, repeat=PIN).headers["location"]
-    finally:
-        BACK = was
+    page, own = partner.page_to_create_pin(back="https://partner.example/return")
+
+    where = partner.go(page, "save", pin=PIN, repeat=PIN).headers["location"]
 
     assert re.fullmatch(rf"https://partner\.example/return\?accountId=\d{{10}}&partnerReferenceNo={own}&status=SUCCESS", where)
 
@@ -417,7 +420,6 @@ def test_consent_with_the_pin_leads_back_with_an_auth_code_that_works_once(partn
     again = partner.see(page)
     assert says(again, "bound")
     assert told["authCode"] not in again.body.decode()
-    assert says(partner.follow(partner.press(page, shown, "bind", pin=PIN)), "bound") if False else True
     assert says(partner.press(page, shown, "bind", pin=PIN), "bound")
 
 
@@ -435,28 +437,25 @@ def test_the_page_names_the_partner_first_and_says_what_it_may_do_without_a_pin(
 def test_whoever_signs_in_is_bound_when_the_partner_did_not_say_who(partner: Partner, phone: str) -> None:
     page, own = partner.page_to_bind(None)
 
-    answer = partner.go(page, "bind", phone=phone, pin=DEMO_PIN)
+    told = sent_to(partner.go(page, "bind", phone=phone, pin=DEMO_PIN))
 
-    if phone.startswith("+"):
-        told = sent_to(answer)
-        assert told["partnerReferenceNo"] == own
-        assert partner.caller.customer(told["authCode"])["accessToken"]
-        assert partner.is_bound(SITI.account_id)
-    else:
-        assert answer.status in (303, 422)
+    assert told["partnerReferenceNo"] == own
+    assert partner.caller.customer(told["authCode"])["accessToken"]
+    assert partner.is_bound(SITI.account_id)
 
 
 def test_unknown_wrong_and_locked_read_alike_where_the_visitor_says_who_they_are(partner: Partner) -> None:
     known = partner.account(partner.customer())
-    pages = {}
+    pages = set()
     for phone in ("081399998888", known.phone, TONO.phone):
         page, _ = partner.page_to_bind(None)
         answer = partner.go(page, "bind", phone=phone, pin="918273")
         assert answer.status == 422
         assert says(answer, "wrong_login")
-        body = answer.body.decode().replace(phone, "").replace(page, "")
-        pages[phone] = re.sub(r'name="form" value="[^"]+"', "", body)
-    assert len(set(pages.values())) == 1
+        pages.add(
+            re.sub(r'name="form" value="[^"]+"', "", answer.body.decode().replace(f'value="{phone}"', "").replace(page, ""))
+        )
+    assert len(pages) == 1
 
 
 def test_numbers_cannot_be_tried_one_after_another(partner: Partner) -> None:
@@ -467,7 +466,7 @@ def test_numbers_cannot_be_tried_one_after_another(partner: Partner) -> None:
 
     assert [answer.status for answer in answers] == [422, 422, 422, 422, 303]
     over = partner.follow(answers[-1])
-    assert says(over, "not_bound_text", partner="Toko Contoh") or says(over, "not_bound")
+    assert says(over, "not_bound")
     assert html.escape(f"{BACK}&status=FAILED&partnerReferenceNo={own}") in over.body.decode()
     assert partner.press(page, shown, "bind", phone=SITI.phone, pin=DEMO_PIN).status == 200
     assert b"<form" not in partner.see(page).body
@@ -681,7 +680,8 @@ def test_what_the_shop_cancelled_is_not_blamed_on_the_customer(partner: Partner,
 
     assert not says(over, "cancelled_text")
     assert says(over, "money_returned" if paid else "shop_cancelled")
-    assert "status=CANCELED" in over.body.decode()
+    if not paid:
+        assert "status=CANCELED" in over.body.decode()
 
 
 # -- upgrade
@@ -768,7 +768,7 @@ def test_upgrade_tells_nobody_who_has_an_account(partner: Partner) -> None:
     for phone in ("081399997777", known.phone, TONO.phone):
         answer = sign_in_to_upgrade(partner, phone, "918273")
         assert (answer.status, says(answer, "wrong_login")) == (422, True)
-        pages.add(re.sub(r'name="form" value="[^"]+"|req_\w+', "", answer.body.decode().replace(phone, "")))
+        pages.add(re.sub(r'name="form" value="[^"]+"|req_\w+', "", answer.body.decode().replace(f'value="{phone}"', "")))
     assert len(pages) == 1
 
 
@@ -848,57 +848,63 @@ def test_help_for_testers_is_in_the_sandbox_bar(partner: Partner) -> None:
 
 
 def test_production_has_neither_inbox_nor_demo_accounts_nor_free_money(tmp_path_factory: pytest.TempPathFactory) -> None:
-    from dataclasses import replace
-
-    import msgspec
-    from starlette.applications import Starlette
-    from starlette.testclient import TestClient
-
-    from gerbang.channels.doku_wallet_snap.pages import wallet_snap_pages
-    from gerbang.web.assets import Assets
-    from gerbang.web.pages import Pages
-    from gerbang.web.wiring import Wiring
-
     with served(tmp_path_factory.mktemp("production")) as running:
         gateway = running.gateway
         partner = Partner(running)
-        page, own = partner.page_to_pay(SITI.account_id, 100_000)
+        customer = partner.customer(money=100_000)
+        page, _ = partner.page_to_pay(customer, 60_000)
+        spent, _ = partner.page_to_pay(customer, 60_000)
         bind, _ = partner.page_to_bind(None)
-        sandbox = Wiring(
+        assert sent_to(partner.go(spent, "pay", pin=PIN))["status"] == "SUCCESS"
+        wiring = Wiring(
             database=gateway.database,
             clock=gateway.clock,
-            settings=gateway.settings,
+            settings=msgspec.structs.replace(gateway.settings, mode="production"),
             channels=gateway.channels,
             pin_hasher=gateway.pin_hasher,
             limits=gateway.limits,
-            pages=Pages(Assets(), sandbox=True),
+            pages=Pages(Assets(), sandbox=False),
         )
-        live = msgspec.structs.replace(gateway.settings, mode="production")
-        wiring = replace(sandbox, settings=live, pages=Pages(Assets(), sandbox=False))
-        with TestClient(Starlette(routes=wallet_snap_pages(wiring))) as browser:
-            assert browser.get("/simulators/sms").status_code == 404
-            for address in (page, bind, bind + "?as=siti", "/wallet/upgrade?as=siti"):
-                shown = browser.get(address)
-                assert shown.status_code == 200
-                assert DEMO_PIN not in shown.text
-                assert SITI.phone not in shown.text
-                assert "/simulators/" not in shown.text
-                assert "frame-ancestors 'none'" in shown.headers["content-security-policy"]
-            form = re.search(r'name="form" value="([^"]+)"', browser.get(page).text)
-            assert form is not None
-            running.database.transact_now(lambda tx: give_away(tx, SITI.account_id, now=gateway.clock.now()))
-            assert "topup" not in browser.get(page).text
-            browser.post(page, data={"action": "topup", "form": form[1]}, follow_redirects=False)
-            assert "short" not in browser.get(page).text or True
-        assert partner.status(own) == "01"
+
+        def ask(method: str, path: str, **form: str) -> tuple[int, str, str]:
+            return asyncio.run(asked(Starlette(routes=wallet_snap_pages(wiring)), method, path, urlencode(form)))
+
+        assert ask("GET", "/simulators/sms")[0] == 404
+        for address in (page, bind, bind + "?as=siti", "/wallet/upgrade?as=siti"):
+            status, policy, shown = ask("GET", address)
+            assert status == 200
+            assert DEMO_PIN not in shown
+            assert SITI.phone not in shown
+            assert "/simulators/" not in shown
+            assert "frame-ancestors 'none'" in policy
+        short = ask("GET", page)[2]
+        assert i18n.text("id", "short_by", amount="Rp\u00a020.000") in short
+        assert "topup" not in short
+        form = re.search(r'name="form" value="([^"]+)"', short)
+        assert form is not None
+        ask("POST", page, action="topup", form=form[1])
+        assert i18n.text("id", "short_by", amount="Rp\u00a020.000") in ask("GET", page)[2]
 
 
-def give_away(tx: Any, account_id: str, *, now: Any) -> None:
-    """Nearly everything that the account holds."""
-    from gerbang.ids import new_id
-    from gerbang.ledger import Transfer, account, post
-    from gerbang.money import Rupiah
-    from gerbang.wallet import balance, wallet_ledger_account
+async def asked(app: Any, method: str, path: str, body: str) -> tuple[int, str, str]:
+    """What an application without a server answers: status, its Content-Security-Policy, text."""
+    where, _, query = path.partition("?")
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": where,
+        "query_string": query.encode(),
+        "headers": [(b"content-type", b"application/x-www-form-urlencoded")],
+    }
+    heard: list[Any] = []
 
-    left = Rupiah(balance(tx, account_id) - 1_000)
-    post(tx, [Transfer(wallet_ledger_account(account_id), account("cash", "test"), left, "topup")], cause=new_id("top"), now=now)
+    async def receive() -> Any:
+        return {"type": "http.request", "body": body.encode()}
+
+    async def send(message: Any) -> None:
+        heard.append(message)
+
+    await app(scope, receive, send)
+    headers = {name.decode(): value.decode() for name, value in heard[0]["headers"]}
+    text = b"".join(message.get("body", b"") for message in heard[1:]).decode()
+    return heard[0]["status"], headers.get("content-security-policy", ""), text
