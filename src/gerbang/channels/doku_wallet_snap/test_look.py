@@ -18,7 +18,6 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from gerbang.merchants import update
 from gerbang.payments import find_payment
-from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.wallet import AccountStatus, Level, create_account
 from gerbang.wallet.demo import DEMO_ACCOUNTS, DEMO_PIN
 from gerbang.web import i18n
@@ -31,6 +30,7 @@ from support.snap_money import B2B, B2B2C, give, rupiah
 
 pytestmark = pytest.mark.browser
 
+CLIENT_ID = "BRN-0001-1700000000001"
 PIN = "274913"
 SITI, BUDI, _ = DEMO_ACCOUNTS
 SIZES = {"phone": (375, 812), "desktop": (1280, 900)}
@@ -54,7 +54,7 @@ class Desk:
         self.caller = SnapCaller(running)
         # Somewhere that answers, and is none of the room's pages.
         self.back = f"{running.url}/healthz"
-        running.database.transact_now(lambda tx: update(tx, DEMO_CLIENT_ID, name="Warung Kita"))
+        running.database.transact_now(lambda tx: update(tx, CLIENT_ID, name="Warung Kita"))
 
     def call(self, path: str, customer: str | None = None, **body: Any) -> Any:
         answer = self.caller.call(path, body, customer=customer)
