@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -108,3 +108,14 @@ def browser_context(browser: Browser) -> Iterator[BrowserContext]:
 def page(browser_context: BrowserContext) -> Page:
     """A tab in a fresh profile."""
     return browser_context.new_page()
+
+
+def each_in_a_view(states: Iterable[str], views: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    """Each state of a page in one view, the views taking turns; with GERBANG_SCREENSHOTS each state in all of them.
+
+    A look costs seconds, and what breaks in one view nearly always breaks in the next state of the other, too.
+    """
+    chosen = list(states)
+    if os.environ.get("GERBANG_SCREENSHOTS"):
+        return [(state, *view) for state in chosen for view in views]
+    return [(state, *views[index % len(views)]) for index, state in enumerate(chosen)]

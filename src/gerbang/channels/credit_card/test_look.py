@@ -25,6 +25,7 @@ from gerbang.web.i18n import LANGUAGES, STRINGS
 from gerbang.web.pages import Pages, page_response
 from gerbang.web.theme import Theme, theme_named
 from gerbang.web.views import FieldError, ItemView, Lang, OrderView, Shell
+from support.browser import each_in_a_view
 
 pytestmark = pytest.mark.browser
 
@@ -352,8 +353,7 @@ def shoot(page: Page, state: str, device: str, lang: str) -> None:
         page.screenshot(path=f"{directory}/card-{name}-{device}-{lang}.png", full_page=True)
 
 
-@pytest.mark.parametrize(("device", "lang"), VIEWS)
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize(("state", "device", "lang"), each_in_a_view(STATES, VIEWS))
 def test_state_is_accessible_and_fits_every_window(
     opened: Callable[..., tuple[Page, Server]], state: str, device: str, lang: Lang
 ) -> None:

@@ -23,6 +23,7 @@ from gerbang.wallet.demo import DEMO_ACCOUNTS, DEMO_PIN
 from gerbang.web import i18n
 from gerbang.web.assets import Assets
 from gerbang.web.views import Lang
+from support.browser import each_in_a_view
 from support.gateway import RunningGateway
 from support.nonsnap import served
 from support.snap import SnapCaller, reference
@@ -325,8 +326,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     assert trouble == []
 
 
-@pytest.mark.parametrize(("device", "lang"), VIEWS)
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize(("state", "device", "lang"), each_in_a_view(STATES, VIEWS))
 def test_state_is_accessible_and_fits_every_window(
     visit: Callable[..., Page], desk: Desk, state: str, device: str, lang: Lang
 ) -> None:
