@@ -71,7 +71,8 @@ def banner(gateway: "Gateway", url: str, *, demo: bool) -> str:
     buyer = DEMO_ACCOUNTS[0]
     if merchant is not None and merchant.client_id == DEMO_CLIENT_ID:
         facts.append(("Demo buyer", f"{buyer.phone}, PIN {DEMO_PIN}"))
-        facts.append(("Test card", "4111 1111 1111 1111, any date to come, any CVV; more in docs/guides/test-cards.md"))
+        # No number here: what is printed ends in logs, and a log never holds a card number, not even one that everybody knows.
+        facts.append(("Test cards", "on the card page's sandbox bar, and in docs/guides/test-cards.md"))
     text = _page(f"Gerbang {__version__}, sandbox: no real money", facts)
     if merchant is None:
         return f"{text}\nThere is no merchant: gerbang merchant create --name NAME\n"
