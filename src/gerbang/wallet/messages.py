@@ -23,7 +23,7 @@ MESSAGE_LIFE = timedelta(minutes=5)
 
 # Longer than a provider may take, so that no two processes send the same message while both live.
 _LEASE = timedelta(seconds=30)
-_PATIENCE_S = 15.0
+_PATIENCE_S = 15
 _RETRY_DELAYS_S = (1, 3, 10, 20, 40, 80, 120)
 _BATCH = 20
 _KEPT = timedelta(days=30)

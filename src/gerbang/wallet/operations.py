@@ -27,7 +27,7 @@ from gerbang.wallet.limits import WalletLimits, check_incoming, transit_account
 
 log = logging.getLogger(__name__)
 
-ANSWER_TIMEOUT_S = 35.0  # longest the bank may take before the sweeper asks what became of a question
+ANSWER_TIMEOUT_S = 35  # longest the bank may take before the sweeper asks what became of a question
 _SWEEP_BATCH = 20
 
 
