@@ -309,6 +309,7 @@ ID: dict[str, str] = {
     # wallet for partners: pay
     "pay_with_pin": "Masukkan PIN untuk membayar",
     "purchase_short_app": "Isi saldo dompet Anda, lalu muat ulang halaman ini sebelum {time}. Belum ada uang yang berpindah.",
+    "purchase_topup_limit": "Batas isi saldo bulanan akun ini akan terlewati. Pilih cara bayar lain. Belum ada uang yang berpindah.",
     "purchase_hold_blocked": "PIN salah tiga kali. Coba lagi setelah {time}. Belum ada uang yang berpindah, dan saldo Anda aman.",
     "purchase_hold_locked": "Akun terkunci atau sudah ditutup. Belum ada uang yang berpindah. Pilih cara bayar lain, atau hubungi bantuan.",
     "purchase_blocked": "PIN diblokir sementara",
@@ -668,6 +669,7 @@ EN: dict[str, str] = {
     # wallet for partners: pay
     "pay_with_pin": "Enter your PIN to pay",
     "purchase_short_app": "Top up your wallet, then reload this page before {time}. No money has moved.",
+    "purchase_topup_limit": "It would pass this account's monthly limit. Choose another way to pay. No money has moved.",
     "purchase_hold_blocked": "The PIN was wrong three times. Try again after {time}. No money has moved, and your balance is safe.",
     "purchase_hold_locked": "The account is locked or closed. No money has moved. Choose another way to pay, or contact help.",
     "purchase_blocked": "Your PIN is blocked for now",

@@ -90,7 +90,12 @@ STATUS = {
 }
 _REFUND_STATUS = {RefundState.SUCCESS: "00", RefundState.PENDING: "03", RefundState.FAILED: "06"}
 # How the browser is told; merchants rely on the notification or on service 55.
-_RETURNED = {PaymentState.SUCCESS: "SUCCESS", PaymentState.FAILED: "FAILED", PaymentState.EXPIRED: "FAILED"}
+_RETURNED = {
+    PaymentState.SUCCESS: "SUCCESS",
+    PaymentState.VOIDED: "CANCELED",
+    PaymentState.FAILED: "FAILED",
+    PaymentState.EXPIRED: "FAILED",
+}
 
 
 # -- 54
