@@ -27,6 +27,7 @@ from gerbang.protocols.snap.guard import unknown_path
 from gerbang.protocols.snap.paths import PREFIXES
 from gerbang.protocols.snap.service import Snap
 from gerbang.protocols.snap.token_service import TOKEN_ENDPOINTS, SnapTokens
+from gerbang.sandbox.mischief import EarlyNotifications
 from gerbang.sandbox.seed import demo_pin_hash, is_seeded, point_at_shop, seed
 from gerbang.sandbox.time import read_offset
 from gerbang.settings import SANDBOX_SECRET_KEY, BadSettings, Settings
@@ -102,7 +103,8 @@ class Gateway:
         return f"{self._demo_base_url}/demo/notifications" if self._demo_base_url else None
 
     def _api(self) -> ApiTable:
-        nonsnap = NonSnap(self.database, self.directory, self.clock, self.settings)
+        early = EarlyNotifications(self) if self.settings.is_sandbox else None
+        nonsnap = NonSnap(self.database, self.directory, self.clock, self.settings, early)
         snap = Snap(self.database, self.clock, self.settings)
         tokens = SnapTokens(self.database, self.clock, self.settings, self.gateway_key)
         table = ApiTable()
@@ -141,9 +143,10 @@ class Gateway:
             if channel.pages is not None and (channel.open is None or channel.code in self.rooms):
                 routes += channel.pages(wiring)
         if self.settings.is_sandbox:
+            from gerbang.providers.simulator_pages import desk
             from gerbang.sandbox.api import control_api
 
-            routes += [*control_api(self), Route("/openapi.json", self._describe), Route("/", self._front_door)]
+            routes += [*control_api(self), *desk(wiring), Route("/openapi.json", self._describe), Route("/", self._front_door)]
         if self._demo_base_url is not None:
             from gerbang.demo import demo_shop
             from gerbang.sandbox.seed import DEMO_CLIENT_ID

@@ -2,10 +2,11 @@
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from gerbang.records import ChargeRecord
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 OUTCOMES = ("SUCCESS", "FAILED", "EXPIRED", "CANCELLED")
 
@@ -58,6 +61,9 @@ class Channel:
     choose        sandbox: decides beforehand what the simulators say about a payment: (tx, payment id, what to whom); what is
                   not named is left to the simulator. Raises Refused(FIELD_INVALID, field=…)
     charges       the attempts to charge that a payment consists of, for people and programs
+    outcomes      sandbox: what `play` or `drive` can bring about
+    many_attempts a declined attempt leaves the payment open for another
+    party         who is outside, as data (`providers.party.Party`), for the sandbox's desk of pretend counterparties
     """
 
     code: str
@@ -79,6 +85,9 @@ class Channel:
     read_options: Callable[[Any], msgspec.Struct] | None = None
     choose: Callable[[Tx, str, Mapping[str, str | None]], None] | None = None
     charges: "Callable[[Tx, Payment], list[ChargeRecord]] | None" = None
+    outcomes: tuple[str, ...] = OUTCOMES
+    many_attempts: bool = False
+    party: Any = None
 
 
 def all_channels() -> dict[str, Channel]:
@@ -134,6 +143,24 @@ def choose_options(tx: Tx, channel: Channel, client_id: str, sent: Mapping[str, 
     if own:
         channels[channel.code] = own
     return update(tx, client_id, options=msgspec.structs.replace(merchant.options, channels=channels))
+
+
+_FAULT_AT = re.compile(r"`\$\.?([^`]*)`$")
+_UNKNOWN_NAME = re.compile(r"unknown field `([^`]*)`")
+
+
+def convert_options(sent: Any, struct: type[S]) -> S:
+    """A room's options from plain JSON values, as the command line and the control API get them.
+
+    Raises Refused(FIELD_INVALID, field=…). A name nobody knows is refused too: a rule with a typing error would protect nobody.
+    """
+    try:
+        return msgspec.convert(sent, struct, str_keys=True)
+    except msgspec.ValidationError as error:
+        found = (_FAULT_AT.search(str(error)), _UNKNOWN_NAME.search(str(error)))
+        # msgspec writes [...] for the key of an object, which it does not name.
+        names = [match[1].replace("[...]", "") for match in found if match and match[1]]
+        raise Refused(Reason.FIELD_INVALID, field=".".join(names) or "options") from None
 
 
 def _read_options(channel: Channel, sent: Mapping[str, Any]) -> msgspec.Struct:

@@ -34,6 +34,16 @@ def iso_z(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat()[:19] + "Z"
 
 
+def wib_digits(moment: datetime) -> str:
+    """`20220217222048`: `created_date` and its like are written in Jakarta's time."""
+    return moment.astimezone(WIB).strftime("%Y%m%d%H%M%S")
+
+
+def next_midnight(now: datetime) -> datetime:
+    """The coming 00:00 in Jakarta, UTC: when the money of a payment made now is settled."""
+    return (now.astimezone(WIB) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+
+
 class Clock:
     """Business time. `offset` is kept in the database and refreshed by whoever reads it from there.
 

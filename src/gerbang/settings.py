@@ -166,6 +166,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(ge=0, description="What a transfer to a bank account costs the customer, in rupiah.")
     ] = 0
     wallet_transfer_limit: Annotated[int, Meta(ge=1, description="Most one transfer may move, in rupiah.")] = 10_000_000
+    providers: Annotated[
+        tuple[str, ...],
+        Meta(description="Who takes the money on each channel outside, as `CHANNEL=module:function`. Sandbox: pretend ones, else."),
+    ] = ()
+    provider_timeout_s: Annotated[
+        float, Meta(gt=0, le=120, description="How long a provider is waited for before its silence is reported, in seconds.")
+    ] = 10.0
     poll_interval_s: Annotated[
         float, Meta(gt=0, le=3600, description="How often background work looks for what other processes did, in seconds.")
     ] = 0.2
@@ -214,7 +221,7 @@ def load_settings(
 
 
 def _from_text(name: str, text: str) -> Any:
-    if name == "notification_retry_delays_s":
+    if name in ("notification_retry_delays_s", "providers"):
         return [part.strip() for part in text.split(",") if part.strip()]
     return text
 

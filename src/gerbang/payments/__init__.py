@@ -1,7 +1,7 @@
 """Orders and the payments that try to pay them: their records, their states, how they move, and the way back."""
 
 from gerbang.payments.model import Order, OrderState, Payment, PaymentState
-from gerbang.payments.moves import advance, finish, note, postpone
+from gerbang.payments.moves import advance, finish, keep_details, note, postpone
 from gerbang.payments.opening import open_order
 from gerbang.payments.queries import Event, events, find_order, find_payment, get_payment, list_orders, order_by_id, payments_of
 from gerbang.payments.refunds import (
@@ -41,6 +41,7 @@ __all__ = [
     "get_payment",
     "get_refund",
     "let_go",
+    "keep_details",
     "list_orders",
     "note",
     "open_order",

@@ -1,6 +1,6 @@
 """Moving a payment. Nothing else assigns a state."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -125,6 +125,15 @@ def postpone(tx: Tx, payment: Payment, until: datetime) -> None:
         "update payment set expires_at = :until where id = :id and state = 'PENDING' and expires_at < :until",
         {"id": payment.id, "until": to_ms(until)},
     )
+
+
+def keep_details(tx: Tx, payment: Payment, details: Mapping[str, object]) -> Payment:
+    """What a room keeps with a payment, whatever state that is in; names not given stay."""
+    kept = {**hold_payment(tx, payment.id).details, **details}
+    tx.execute(
+        "update payment set details = :details where id = :id", {"id": payment.id, "details": msgspec.json.encode(kept).decode()}
+    )
+    return replace(payment, details=kept)
 
 
 def note(tx: Tx, payment: Payment, event: str, *, now: datetime, facts: dict[str, object]) -> None:

@@ -15,6 +15,9 @@ DEMO_CLIENT_ID = "BRN-0001-1700000000001"
 DEMO_NAME = "Pasar Pagi"
 
 _TABLES = (
+    "simulated_report",
+    "simulated_order",
+    "unexpected_money",
     "attempt",
     "notification",
     "event",

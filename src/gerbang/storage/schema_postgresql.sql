@@ -213,6 +213,31 @@ CREATE TABLE simulated_challenge (
   PRIMARY KEY (acs_trans_id)
 );
 COMMENT ON TABLE simulated_challenge IS 'Sandbox: the memory of the pretend issuing bank''s 3-D Secure page';
+CREATE TABLE simulated_order (
+  payment_id TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  reference TEXT NOT NULL,
+  asked TEXT NOT NULL,
+  state TEXT NOT NULL,
+  chosen TEXT,
+  details TEXT DEFAULT '{}' NOT NULL,
+  expires_at BIGINT NOT NULL,
+  PRIMARY KEY (payment_id)
+);
+CREATE INDEX simulated_order_waiting ON simulated_order (channel, expires_at) WHERE state = 'WAITING';
+COMMENT ON TABLE simulated_order IS 'Sandbox: what a pretend provider knows about an order';
+CREATE TABLE simulated_report (
+  receipt TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  payment_id TEXT NOT NULL,
+  body TEXT NOT NULL,
+  due_at BIGINT,
+  given_back BIGINT DEFAULT '0' NOT NULL,
+  PRIMARY KEY (receipt)
+);
+CREATE INDEX simulated_report_due ON simulated_report (channel, due_at) WHERE due_at is not null;
+CREATE INDEX simulated_report_payment ON simulated_report (payment_id);
+COMMENT ON TABLE simulated_report IS 'Sandbox: what a pretend provider has to say about an order; without due_at it was heard';
 CREATE TABLE simulated_transfer (
   id TEXT NOT NULL,
   answer TEXT NOT NULL,
@@ -261,6 +286,24 @@ CREATE TABLE transfer (
 );
 CREATE INDEX transfer_credit ON transfer (credit, at);
 CREATE INDEX transfer_debit ON transfer (debit, at);
+CREATE TABLE unexpected_money (
+  id TEXT NOT NULL,
+  payment_id TEXT NOT NULL,
+  merchant_id TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  receipt TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  amount BIGINT NOT NULL,
+  state TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  ended_at BIGINT,
+  ask_again_real_at BIGINT,
+  PRIMARY KEY (id),
+  CONSTRAINT unexpected_money_receipt UNIQUE (channel, receipt)
+);
+CREATE INDEX unexpected_money_held ON unexpected_money (channel, ask_again_real_at) WHERE ask_again_real_at is not null;
+CREATE INDEX unexpected_money_payment ON unexpected_money (payment_id);
+COMMENT ON TABLE unexpected_money IS 'Money a provider took that no payment waited for: HELD until it is RETURNED, or KEPT for a person to send back';
 CREATE TABLE vault_key (
   id TEXT NOT NULL,
   merchant_id TEXT NOT NULL,
@@ -465,4 +508,4 @@ CREATE INDEX refund_open ON refund (created_at) WHERE state = 'PENDING';
 CREATE INDEX refund_payment ON refund (payment_id);
 CREATE INDEX refund_request ON refund (merchant_id, request_id);
 create table alembic_version (version_num varchar(32) not null, constraint alembic_version_pkc primary key (version_num));
-insert into alembic_version (version_num) values ('0003');
+insert into alembic_version (version_num) values ('0004');

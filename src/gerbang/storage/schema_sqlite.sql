@@ -204,6 +204,29 @@ CREATE TABLE simulated_challenge (
   created_at BIGINT NOT NULL,
   PRIMARY KEY (acs_trans_id)
 );
+CREATE TABLE simulated_order (
+  payment_id TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  reference TEXT NOT NULL,
+  asked TEXT NOT NULL,
+  state TEXT NOT NULL,
+  chosen TEXT,
+  details TEXT DEFAULT '{}' NOT NULL,
+  expires_at BIGINT NOT NULL,
+  PRIMARY KEY (payment_id)
+);
+CREATE INDEX simulated_order_waiting ON simulated_order (channel, expires_at) WHERE state = 'WAITING';
+CREATE TABLE simulated_report (
+  receipt TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  payment_id TEXT NOT NULL,
+  body TEXT NOT NULL,
+  due_at BIGINT,
+  given_back BIGINT DEFAULT '0' NOT NULL,
+  PRIMARY KEY (receipt)
+);
+CREATE INDEX simulated_report_due ON simulated_report (channel, due_at) WHERE due_at is not null;
+CREATE INDEX simulated_report_payment ON simulated_report (payment_id);
 CREATE TABLE simulated_transfer (
   id TEXT NOT NULL,
   answer TEXT NOT NULL,
@@ -251,6 +274,23 @@ CREATE TABLE transfer (
 );
 CREATE INDEX transfer_credit ON transfer (credit, at);
 CREATE INDEX transfer_debit ON transfer (debit, at);
+CREATE TABLE unexpected_money (
+  id TEXT NOT NULL,
+  payment_id TEXT NOT NULL,
+  merchant_id TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  receipt TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  amount BIGINT NOT NULL,
+  state TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  ended_at BIGINT,
+  ask_again_real_at BIGINT,
+  PRIMARY KEY (id),
+  CONSTRAINT unexpected_money_receipt UNIQUE (channel, receipt)
+);
+CREATE INDEX unexpected_money_held ON unexpected_money (channel, ask_again_real_at) WHERE ask_again_real_at is not null;
+CREATE INDEX unexpected_money_payment ON unexpected_money (payment_id);
 CREATE TABLE vault_key (
   id TEXT NOT NULL,
   merchant_id TEXT NOT NULL,
@@ -450,4 +490,4 @@ CREATE INDEX refund_open ON refund (created_at) WHERE state = 'PENDING';
 CREATE INDEX refund_payment ON refund (payment_id);
 CREATE INDEX refund_request ON refund (merchant_id, request_id);
 create table alembic_version (version_num varchar(32) not null, constraint alembic_version_pkc primary key (version_num));
-insert into alembic_version (version_num) values ('0003');
+insert into alembic_version (version_num) values ('0004');

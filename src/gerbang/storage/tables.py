@@ -633,3 +633,70 @@ simulated_transfer = Table(
     Column("real_at", BigInteger, nullable=False),
     comment="Sandbox: the memory of the pretend bank",
 )
+
+unexpected_money = Table(
+    "unexpected_money",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("payment_id", Text, nullable=False),
+    Column("merchant_id", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("receipt", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("ask_again_real_at", BigInteger),
+    UniqueConstraint("channel", "receipt", name="unexpected_money_receipt"),
+    Index("unexpected_money_payment", "payment_id"),
+    Index(
+        "unexpected_money_held",
+        "channel",
+        "ask_again_real_at",
+        sqlite_where=text("ask_again_real_at is not null"),
+        postgresql_where=text("ask_again_real_at is not null"),
+    ),
+    comment="Money a provider took that no payment waited for: HELD until it is RETURNED, or KEPT for a person to send back",
+)
+
+simulated_order = Table(
+    "simulated_order",
+    metadata,
+    Column("payment_id", Text, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("asked", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("chosen", Text),
+    Column("details", Text, nullable=False, server_default="{}"),
+    Column("expires_at", BigInteger, nullable=False),
+    Index(
+        "simulated_order_waiting",
+        "channel",
+        "expires_at",
+        sqlite_where=text("state = 'WAITING'"),
+        postgresql_where=text("state = 'WAITING'"),
+    ),
+    comment="Sandbox: what a pretend provider knows about an order",
+)
+
+simulated_report = Table(
+    "simulated_report",
+    metadata,
+    Column("receipt", Text, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("payment_id", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("due_at", BigInteger),
+    Column("given_back", BigInteger, nullable=False, server_default="0"),
+    Index("simulated_report_payment", "payment_id"),
+    Index(
+        "simulated_report_due",
+        "channel",
+        "due_at",
+        sqlite_where=text("due_at is not null"),
+        postgresql_where=text("due_at is not null"),
+    ),
+    comment="Sandbox: what a pretend provider has to say about an order; without due_at it was heard",
+)

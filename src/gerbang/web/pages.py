@@ -17,6 +17,7 @@ from gerbang.clock import WIB
 from gerbang.money import dotted, format_rupiah
 from gerbang.web import i18n
 from gerbang.web.assets import Assets
+from gerbang.web.info_words import INFO
 from gerbang.web.views import Lang
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _ROOMS = Path(__file__).parent.parent / "channels"
+_HOUSE = Path(__file__).parent.parent  # `providers/app.html` is `gerbang/providers/app.html`
 
 
 class Pages:
@@ -50,7 +52,7 @@ class Pages:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
         environment = Environment(
-            loader=FileSystemLoader([_TEMPLATES, _ROOMS]),
+            loader=FileSystemLoader([_TEMPLATES, _ROOMS, _HOUSE]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -89,7 +91,7 @@ def _vocabulary(lang: Lang) -> Mapping[str, object]:
         "clock_time": lambda moment: i18n.clock_time(moment, lang),
         "date_time": lambda moment: i18n.date_time(moment, lang),
         "demo_note": lambda note: i18n.demo_note(note, lang),
-        "info_sections": lambda topic: i18n.INFO[lang][topic],
+        "info_sections": lambda topic: INFO[lang][topic],
     }
 
 

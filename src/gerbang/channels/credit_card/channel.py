@@ -139,5 +139,6 @@ CHANNEL = Channel(
     read_options=read_options,
     choose=choose_outcome,
     charges=charge_records,
+    many_attempts=True,
     magic_values={**{one.card.number: one.note("en") for one in featured()}, **MAGIC_VALUES},
 )

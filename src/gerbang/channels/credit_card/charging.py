@@ -32,7 +32,7 @@ from gerbang.channels.credit_card.options import CardOptions, PaymentType, fee
 from gerbang.channels.credit_card.provider import AcquirerAnswer
 from gerbang.channels.credit_card.risk import RiskFacts, RiskStatus, Verdict, assess
 from gerbang.channels.credit_card.terms import options_of, terms_of
-from gerbang.clock import WIB
+from gerbang.clock import next_midnight
 from gerbang.ids import new_digits, new_id
 from gerbang.ledger import account
 from gerbang.merchants import Merchant, get
@@ -235,7 +235,7 @@ def settles_at(settings: Settings, now: datetime) -> datetime:
     """When a payment of now counts as paid out: at the next midnight in Jakarta, or as the settings say."""
     if settings.card_settles_after_min:
         return now + timedelta(minutes=settings.card_settles_after_min)
-    return (now.astimezone(WIB) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(now.tzinfo)
+    return next_midnight(now)
 
 
 def source_of(charge: Charge) -> str:

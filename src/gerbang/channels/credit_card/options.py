@@ -1,12 +1,12 @@
 """What a merchant may have otherwise about cards, and what it costs."""
 
-import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from gerbang.channel import convert_options
 from gerbang.channels.credit_card.installments import Acquirer, InstallmentOptions
 from gerbang.channels.credit_card.risk import RiskRules, check_rules
 from gerbang.errors import Reason, Refused
@@ -25,9 +25,6 @@ class PaymentType(StrEnum):
 
 # Mandiri is the acquirer of every sample and of the captured traffic, so it is asked first.
 _ACQUIRERS = (Acquirer.BANK_MANDIRI, *(bank for bank in Acquirer if bank is not Acquirer.BANK_MANDIRI))
-
-_FAULT_AT = re.compile(r"`\$\.?([^`]*)`$")
-_UNKNOWN_NAME = re.compile(r"unknown field `([^`]*)`")
 
 
 class CardOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -89,14 +86,7 @@ def read_options(sent: Any) -> CardOptions:
 
     Raises Refused(FIELD_INVALID, field=…). A name nobody knows is refused too: a rule with a typing error would protect nobody.
     """
-    try:
-        options = msgspec.convert(sent, CardOptions, str_keys=True)
-    except msgspec.ValidationError as error:
-        found = (_FAULT_AT.search(str(error)), _UNKNOWN_NAME.search(str(error)))
-        # msgspec writes [...] for the key of an object, which it does not name.
-        names = [match[1].replace("[...]", "") for match in found if match and match[1]]
-        raise Refused(Reason.FIELD_INVALID, field=".".join(names) or "options") from None
-    return check_options(options)
+    return check_options(convert_options(sent, CardOptions))
 
 
 def fee(amount: int, rate_bp: int) -> Rupiah:

@@ -23,7 +23,7 @@ from gerbang.channels.doku_wallet_snap.wire_money import (
     RefundResponse,
     UrlParam,
 )
-from gerbang.clock import WIB, to_ms
+from gerbang.clock import next_midnight, to_ms
 from gerbang.endpoint import Call
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_digits, new_id
@@ -245,11 +245,6 @@ def return_url(order: Order, payment: Payment) -> str | None:
     }
     address, hash_, fragment = str(url).partition("#")
     return f"{address}{'&' if '?' in address else '?'}{urlencode(told)}{hash_}{fragment}"
-
-
-def next_midnight(now: datetime) -> datetime:
-    """When the money of a payment made now is settled: 00:00 in Jakarta."""
-    return (now.astimezone(WIB) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 # -- 55

@@ -71,6 +71,8 @@ BY_REASON = {
     Reason.AUTHORISATION_EXPIRED: Answer(400, "INVALID_PARAMETER", "Authorization Expired", _BODY),
     Reason.CAPTURE_TOO_LARGE: Answer(400, "INVALID_PARAMETER", "Capture Amount Exceeds Authorized Amount", _BODY),
     Reason.AUTHENTICATION_NOT_FOUND: Answer(400, "INVALID_PARAMETER", "three_dsecure.authentication_id Invalid Format", _BODY),
+    # The question is on disk: the same request again asks it again. [inferred]
+    Reason.PROVIDER_SILENT: BUSY,
     Reason.ORDER_NOT_FOUND: Answer(404, "data_not_found", "Data Not Found", _HEADER),
 }
 

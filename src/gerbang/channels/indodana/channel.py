@@ -1,0 +1,107 @@
+"""Indodana: the buyer pays later, in instalments; Indodana pays the merchant."""
+
+from typing import Any
+
+from gerbang.channels.indodana.wire import CATEGORIES, OrderRequest, OrderResponse
+from gerbang.endpoint import Ask, Call, Endpoint
+from gerbang.errors import Reason, Refused
+from gerbang.payments import Order, Payment
+from gerbang.providers.channel import provider_channel
+from gerbang.providers.opening import open_with_provider
+from gerbang.providers.party import Party
+from gerbang.providers.paylater import (
+    MAGIC,
+    PLANS,
+    check_phone,
+    leads,
+    paylater_blocks,
+    payment_page,
+    peer_to_peer_answer,
+    turns_down,
+)
+from gerbang.providers.questions import Begun, Item, TurnedDown
+from gerbang.providers.wire import OrderEcho, override_of
+from gerbang.web.theme import Theme
+
+_IDENTIFIER = "INDODANA_ORDER_ID"
+_NOT_SHIPPED = ("ticketing", "games-voucher")
+
+PARTY = Party(
+    code="PEER_TO_PEER_INDODANA",
+    name="Indodana",
+    slug="indodana",
+    kind="lender",
+    theme=Theme(background="F3F6F1", font="17201A", button="17502D", button_font="FFFFFF"),
+    initials="in",
+    plans=PLANS,
+    magic=MAGIC,
+    refuses=turns_down,
+    leads=leads,
+)
+
+
+def generate_order(call: Call, body: OrderRequest) -> Ask:
+    """Write the order down, announce it, and say where its buyer signs (S3-02, S3-43)."""
+    order, lender = body.order, body.peer_to_peer_info
+    if not order.line_items:
+        raise Refused(Reason.FIELD_MISSING, field="order.line_items")
+    if sum(item.price * item.quantity for item in order.line_items) != order.amount:
+        raise Refused(Reason.LINE_ITEMS_DO_NOT_ADD_UP, field="order.line_items")  # S3-12, decision D-13
+    check_phone(body.customer.phone, "customer.phone")
+    return open_with_provider(
+        call,
+        invoice_number=order.invoice_number,
+        amount=order.amount,
+        override=override_of(body.additional_info),
+        details=_details(body),
+        items=[Item(one.name, int(one.price), one.quantity) for one in order.line_items],
+        payer=body.customer.phone,
+        return_url=order.callback_url,
+        cancel_url=order.callback_url_cancel,
+        expires_min=lender.expired_time,
+        answer=_answer,
+    )
+
+
+def _details(body: OrderRequest) -> dict[str, Any]:
+    items = body.order.line_items
+    details: dict[str, Any] = {"merchant_unique_reference": body.peer_to_peer_info.merchant_unique_reference}
+    warnings = [
+        f"order.line_items[{index}].category {item.category} is not in Indodana's list; `others` is, for what fits nowhere"
+        for index, item in enumerate(items)
+        if item.category not in CATEGORIES
+    ]
+    if body.shipping_address is None and any(item.category not in _NOT_SHIPPED for item in items):
+        warnings.append("Indodana wants a shipping_address for everything but tickets and vouchers")
+    if warnings:
+        details["warnings"] = warnings
+    return details
+
+
+def _answer(_call: Call, order: Order, payment: Payment, said: Begun | TurnedDown) -> OrderResponse:
+    return OrderResponse(
+        order=OrderEcho(order.invoice_number, payment.amount),
+        payment=payment_page(said),
+        peer_to_peer_info=peer_to_peer_answer(order, payment, said, _IDENTIFIER),
+        additional_info=order.details.get("additional_info"),
+    )
+
+
+CHANNEL = provider_channel(
+    PARTY,
+    title="Indodana",
+    service_id="PEER_TO_PEER",
+    acquirer_id="INDODANA",
+    endpoints=(
+        Endpoint(
+            method="POST",
+            path="/indodana-peer-to-peer/v2/generate-order",
+            summary="Create an Indodana order and get the page where its buyer signs",
+            action=generate_order,
+            request=OrderRequest,
+            response=OrderResponse,
+            source="DOKU Indodana API guide",
+        ),
+    ),
+    blocks=paylater_blocks(_IDENTIFIER),
+)

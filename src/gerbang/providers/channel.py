@@ -1,0 +1,82 @@
+"""A `Channel` made of a room's data: what all channels with somebody outside have in common."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gerbang.channel import Channel, Parts
+from gerbang.endpoint import Endpoint
+from gerbang.payments import Order, Payment
+from gerbang.providers.party import Party
+from gerbang.providers.room import ProviderRoom, open_provider_room
+from gerbang.providers.terms import ProviderOptions, read_provider_options
+from gerbang.storage import Tx
+
+
+def provider_channel(
+    party: Party,
+    *,
+    title: str,
+    service_id: str,
+    acquirer_id: str,
+    endpoints: tuple[Endpoint, ...],
+    blocks: Callable[[Order, Payment], dict[str, Any]] = lambda _order, _payment: {},
+    status: Callable[[Tx, Order, Payment], dict[str, Any]] | None = None,
+    notification: Callable[[Tx, Order, Payment], dict[str, Any]] | None = None,
+    pages: Callable[[Any], list[Any]] | None = None,
+) -> Channel:
+    """pages  pages of the room's own, beside its simulator's"""
+    made: list[Channel] = []
+
+    def all_pages(wiring: Any) -> list[Any]:
+        own = pages(wiring) if pages is not None else []
+        if not wiring.settings.is_sandbox:
+            return own
+        from gerbang.providers.simulator_pages import simulator_pages
+
+        return [*own, *simulator_pages(wiring, party)]
+
+    channel = Channel(
+        code=party.code,
+        title=title,
+        service_id=service_id,
+        acquirer_id=acquirer_id,
+        endpoints=endpoints,
+        blocks=blocks,
+        status=status,
+        notification=notification,
+        pages=all_pages,
+        magic_values=party.magic_values,
+        options=ProviderOptions,
+        read_options=read_provider_options,
+        open=lambda parts: _open(parts, party, made),
+        sweep=_sweep,
+        drive=_drive,
+        choose=_choose,
+        outcomes=tuple(behaviour.value for behaviour in party.behaviours),
+        party=party,
+    )
+    made.append(channel)
+    return channel
+
+
+def _open(parts: Parts, party: Party, made: list[Channel]) -> ProviderRoom | None:
+    return open_provider_room(parts, party, lambda: made[0])
+
+
+async def _sweep(room: ProviderRoom) -> int:
+    return await room.sweep()
+
+
+async def _drive(room: ProviderRoom, _channel: Channel, payment_id: str, outcome: str, code: str | None) -> None:
+    """Sandbox: the buyer's part without a browser. Raises Refused: PAYMENT_MOVED_ON, FIELD_INVALID (outcome)."""
+    from gerbang.providers.simulator import SimulatedProvider
+
+    assert isinstance(room.provider, SimulatedProvider), "outcomes are played by the pretend provider"
+    await room.provider.play(payment_id, outcome, reason=code)
+    await room.hear(payment_id)
+
+
+def _choose(tx: Tx, payment_id: str, wanted: Mapping[str, str | None]) -> None:
+    from gerbang.providers.simulator import choose
+
+    choose(tx, payment_id, wanted.get("outcome"))

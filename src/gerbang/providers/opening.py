@@ -1,0 +1,141 @@
+"""Opening an order that somebody outside has to hear of: write it down, announce it, answer the merchant."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from gerbang.endpoint import ActionResult, Ask, Call
+from gerbang.errors import Reason, Refused
+from gerbang.money import Rupiah
+from gerbang.payments import (
+    Move,
+    Order,
+    Payment,
+    PaymentState,
+    advance,
+    find_order,
+    get_payment,
+    keep_details,
+    open_order,
+    payments_of,
+)
+from gerbang.protocols.nonsnap.decode import plain
+from gerbang.protocols.nonsnap.notification import override_warning
+from gerbang.providers.questions import Asked, Begun, Item, TurnedDown
+from gerbang.providers.room import ProviderRoom
+from gerbang.providers.terms import options_of
+
+Answer = Callable[[Call, Order, Payment, Begun | TurnedDown], ActionResult]
+
+
+def open_with_provider(
+    call: Call,
+    *,
+    invoice_number: str,
+    amount: int,
+    answer: Answer,
+    override: str | None = None,
+    details: Mapping[str, object] | None = None,
+    items: Iterable[Item] = (),
+    payer: str = "",
+    return_url: str | None = None,
+    cancel_url: str | None = None,
+    facts: Mapping[str, Any] | None = None,
+    expires_min: int | None = None,
+    retriable: bool = False,
+) -> Ask:
+    """An action's whole work: the order is on disk before anybody outside hears of it, and the answer is made of what they said.
+
+    answer      makes the answer; its `Payment` keeps the provider's reference and url in `details`
+    override    additional_info.override_notification_url
+    details     what the order keeps beside the request's additional_info
+    facts       what the provider is told besides
+    expires_min asked for by the request; else the merchant's own, else the channel's
+
+    Raises Refused: CHANNEL_NOT_ENABLED, INVOICE_ALREADY_USED, INVOICE_ALREADY_PAID; PROVIDER_SILENT afterwards, and then the same
+    request again announces the same payment again.
+    """
+    room: ProviderRoom = call.room
+    party = room.party
+    options = options_of(call.merchant, party.code)
+    if not options.enabled:
+        raise Refused(Reason.CHANNEL_NOT_ENABLED, channel=party.code)
+    kept: dict[str, Any] = dict(details or {})
+    additional_info = call.raw.get("additional_info")
+    if isinstance(additional_info, Mapping) and additional_info:
+        kept["additional_info"] = plain(dict(additional_info))
+    if override:
+        kept["override_notification_url"] = override
+        warning = override_warning(override, call.merchant.notification_url)
+        if warning:
+            kept["warnings"] = [*kept.get("warnings", ()), warning]
+    minutes = expires_min or options.expiry_min or party.expiry_min
+    withdrawn: list[str] = []
+    found = _unanswered(call, invoice_number, amount, kept)
+    if found is None:
+        earlier = find_order(call.tx, call.merchant.client_id, invoice_number) if retriable else None
+        if earlier is not None and earlier.invoice_number == invoice_number:
+            withdrawn = [one.id for one in payments_of(call.tx, earlier.id) if not one.state.is_final]
+        found = open_order(
+            call.tx,
+            merchant_id=call.merchant.client_id,
+            invoice_number=invoice_number,
+            amount=Rupiah(amount),
+            channel=party.code,
+            request_id=call.request_id,
+            details=kept,
+            expires_at=call.now + timedelta(minutes=minutes),
+            now=call.now,
+            retriable=retriable,
+        )
+    _, payment = found
+    asked = Asked(
+        payment_id=payment.id,
+        channel=party.code,
+        amount=amount,
+        merchant_id=call.merchant.client_id,
+        merchant_name=call.merchant.name,
+        invoice_number=invoice_number,
+        created_at=payment.created_at,
+        expires_at=payment.expires_at,
+        home=call.public_url,
+        items=tuple(items),
+        payer=payer,
+        return_url=return_url or options.return_url,
+        cancel_url=cancel_url,
+        facts=dict(facts or {}),
+    )
+
+    async def ask() -> Begun | TurnedDown | None:
+        for payment_id in withdrawn:
+            await room.withdraw(payment_id)
+        return await room.begin(asked)
+
+    def after(call: Call, said: Begun | TurnedDown | None) -> ActionResult:
+        if said is None:
+            raise Refused(Reason.PROVIDER_SILENT, channel=party.code)
+        order, payment = get_payment(call.tx, asked.payment_id)
+        if isinstance(said, TurnedDown):
+            if payment.state is PaymentState.PENDING:
+                # The answer says so: nobody is notified.
+                payment = advance(call.tx, payment, Move.DECLINED, now=call.now, failure=said.reason)
+        else:
+            payment = keep_details(call.tx, payment, {"reference": said.reference, "url": said.url, **said.facts})
+        return answer(call, order, payment, said)
+
+    return Ask(ask, after)
+
+
+def _unanswered(call: Call, invoice_number: str, amount: int, details: dict[str, Any]) -> tuple[Order, Payment] | None:
+    """The order that this very request opened before, when the provider's answer never reached us."""
+    order = find_order(call.tx, call.merchant.client_id, invoice_number)
+    if order is None or order.request_id != call.request_id or order.invoice_number != invoice_number:
+        return None
+    payment = payments_of(call.tx, order.id)[-1]
+    kept = {name: value for name, value in order.details.items() if name != "earlier_request_ids"}
+    same = order.amount == amount and kept == msgspec.json.decode(msgspec.json.encode(details))
+    if not same or payment.state is not PaymentState.PENDING or "reference" in payment.details:
+        return None
+    return order, payment
