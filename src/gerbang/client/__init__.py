@@ -3,8 +3,10 @@
 It needs the standard library only; SNAP, which signs with RSA, needs `cryptography` too. Everything a shop touches is in this list.
 """
 
-from gerbang.client.calls import Answer, DokuClient, LineItem, OrderStatus, WalletPayment, signed_headers
+from gerbang.client.answers import Answer
+from gerbang.client.calls import DokuClient, OrderStatus, WalletPayment, signed_headers
 from gerbang.client.cards import CardCharge, CardFacts, CardPayment, CardRefund, CardToken, PageTheme, Promo, ThreeDSecureStart
+from gerbang.client.elsewhere import Address, BasketItem, FormRedirect, LineItem, PageRedirect, Person
 from gerbang.client.errors import ClientError, DokuError, DokuUnreachable, NotificationUnreadable, SignatureMismatch
 from gerbang.client.notifications import Notification, verify_notification
 from gerbang.client.snap import SnapClient, SnapCustomer
@@ -43,10 +45,12 @@ from gerbang.client.snap_notifications import (
 
 __all__ = [
     "AccountOpening",
+    "Address",
     "Answer",
     "Authorisation",
     "BankAccount",
     "BankTransfer",
+    "BasketItem",
     "BindingPage",
     "Cancellation",
     "Capture",
@@ -60,6 +64,7 @@ __all__ = [
     "DokuClient",
     "DokuError",
     "DokuUnreachable",
+    "FormRedirect",
     "FoundBinding",
     "HistoryLine",
     "LineItem",
@@ -67,7 +72,9 @@ __all__ = [
     "NotificationUnreadable",
     "OrderStatus",
     "OtpVerified",
+    "PageRedirect",
     "PageTheme",
+    "Person",
     "Promo",
     "Purchase",
     "PurchaseRefund",

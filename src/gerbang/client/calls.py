@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+from gerbang.client.answers import Answer, given, rupiah_of, text_at, unexpected
 from gerbang.client.cards import (
     CardCharge,
     CardFacts,
@@ -22,32 +23,13 @@ from gerbang.client.cards import (
     ThreeDSecureStart,
     card_facts,
 )
+from gerbang.client.elsewhere import LineItem, PaidElsewhere
 from gerbang.client.errors import DokuError, SignatureMismatch
 from gerbang.client.transport import Host
 from gerbang.clock import iso_z, real_now
-from gerbang.money import NotMoney, parse_amount
 from gerbang.protocols.nonsnap.signature import TimestampLine, matches, sign, string_to_sign
 
 SANDBOX = "https://api-sandbox.doku.com"
-
-
-@dataclass(frozen=True)
-class LineItem:
-    """One line of the order; `price` is whole rupiah for one piece."""
-
-    name: str
-    price: int
-    quantity: int = 1
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A successful answer. `replayed`: the gateway had seen this request before and repeats its first answer."""
-
-    http_status: int
-    request_id: str
-    replayed: bool
-    raw: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -107,7 +89,7 @@ def signed_headers(
     }
 
 
-class DokuClient:
+class DokuClient(PaidElsewhere):
     """Calls as one merchant. Safe to share between threads: every call opens its own connection.
 
     base_url   where the API lives: DOKU's sandbox, `https://api.doku.com`, or your own Gerbang
@@ -149,11 +131,11 @@ class DokuClient:
 
         answer = self.post("/dokuwallet-emoney/v1/payment", body, request_id=request_id)
         answered_amount = _amount(answer)
-        url = _text(answer.raw, "doku_wallet_payment_page", "url") or _text(answer.raw, "payment", "url")
+        url = text_at(answer.raw, "doku_wallet_payment_page", "url") or text_at(answer.raw, "payment", "url")
         if url is None:
-            raise _unexpected("the answer has no payment page", answer)
+            raise unexpected("the answer has no payment page", answer)
         return WalletPayment(
-            invoice_number=_text(answer.raw, "order", "invoice_number") or invoice_number,
+            invoice_number=text_at(answer.raw, "order", "invoice_number") or invoice_number,
             amount=amount if answered_amount is None else answered_amount,
             url=url,
             request_id=answer.request_id,
@@ -165,12 +147,12 @@ class DokuClient:
         """Ask what became of an order. An order that the gateway does not know is a DokuError with http_status 404."""
         answer = self.get("/orders/v1/status/" + quote(invoice_or_request_id, safe=""))
         return OrderStatus(
-            invoice_number=_text(answer.raw, "order", "invoice_number") or invoice_or_request_id,
-            status=_text(answer.raw, "transaction", "status") or "",
+            invoice_number=text_at(answer.raw, "order", "invoice_number") or invoice_or_request_id,
+            status=text_at(answer.raw, "transaction", "status") or "",
             amount=_amount(answer),
-            channel=_text(answer.raw, "channel", "id"),
-            date=_text(answer.raw, "transaction", "date"),
-            original_request_id=_text(answer.raw, "transaction", "original_request_id"),
+            channel=text_at(answer.raw, "channel", "id"),
+            date=text_at(answer.raw, "transaction", "date"),
+            original_request_id=text_at(answer.raw, "transaction", "original_request_id"),
             raw=answer.raw,
             card=card_facts(answer.raw),
         )
@@ -223,7 +205,7 @@ class DokuClient:
         An invoice number that is not paid may be used again: its earlier page is then closed. To repeat a call whose answer
         got lost, pass its `request_id` again with the same arguments.
         """
-        order = _given(
+        order = given(
             invoice_number=invoice_number,
             amount=amount,
             line_items=_items(line_items),
@@ -233,28 +215,28 @@ class DokuClient:
             descriptor=descriptor,
             session_id=session_id,
         )
-        customer = _given(id=customer_id, name=customer_name, email=email, phone=phone, address=address, country=country)
-        body = {"order": order} | _given(
-            card=_given(token=token, save=save_card),
+        customer = given(id=customer_id, name=customer_name, email=email, phone=phone, address=address, country=country)
+        body = {"order": order} | given(
+            card=given(token=token, save=save_card),
             customer=customer,
-            payment=_given(type=payment_type, auto_capture=auto_capture, acquirer=acquirer, tenor=tenor),
-            override_configuration=_given(
+            payment=given(type=payment_type, auto_capture=auto_capture, acquirer=acquirer, tenor=tenor),
+            override_configuration=given(
                 themes=theme.as_sent() if theme else None,
                 promo=[{"bin": one.bin, "discount_amount": one.discount} for one in promos],
                 allow_bin=list(allow_bins),
                 allow_tenor=list(allow_tenors),
             ),
-            additional_info=_given(
+            additional_info=given(
                 override_notification_url=override_notification_url,
-                disclaimer=_given(id=disclaimer_id, en=disclaimer_en),
+                disclaimer=given(id=disclaimer_id, en=disclaimer_en),
             ),
         )
         answer = self.post("/credit-card/v1/payment-page", body, request_id=request_id)
-        url = _text(answer.raw, "credit_card_payment_page", "url")
+        url = text_at(answer.raw, "credit_card_payment_page", "url")
         if url is None:
-            raise _unexpected("the answer has no payment page", answer)
+            raise unexpected("the answer has no payment page", answer)
         return CardPayment(
-            invoice_number=_text(answer.raw, "order", "invoice_number") or invoice_number,
+            invoice_number=text_at(answer.raw, "order", "invoice_number") or invoice_number,
             url=url,
             request_id=answer.request_id,
             replayed=answer.replayed,
@@ -266,7 +248,7 @@ class DokuClient:
 
         A decline is no error: look at `succeeded`. `is_pending`: the bank is silent, ask for the order's status.
         """
-        payment = {"authorize_id": authorize_id} | _given(capture_amount=amount)
+        payment = {"authorize_id": authorize_id} | given(capture_amount=amount)
         return _charged(self.post("/credit-card/capture", {"payment": payment}, request_id=request_id))
 
     def refund(self, *, invoice_number: str, original_request_id: str, amount: int, request_id: str | None = None) -> CardRefund:
@@ -281,15 +263,15 @@ class DokuClient:
         }
         answer = self.post("/cancellation/credit-card/refund", body, request_id=request_id)
         refunded = answer.raw.get("refund")
-        kind, status = _text(answer.raw, "refund", "type"), _text(answer.raw, "refund", "status")
+        kind, status = text_at(answer.raw, "refund", "type"), text_at(answer.raw, "refund", "status")
         if not isinstance(refunded, Mapping) or kind is None or status is None:
-            raise _unexpected("the answer has no refund", answer)
+            raise unexpected("the answer has no refund", answer)
         return CardRefund(
-            amount=_rupiah(refunded.get("amount"), answer) or amount,
+            amount=rupiah_of(refunded.get("amount"), answer) or amount,
             type=kind,
             status=status,
-            message=_text(refunded, "message"),
-            approval_code=_text(refunded, "approval_code"),
+            message=text_at(refunded, "message"),
+            approval_code=text_at(refunded, "approval_code"),
             request_id=answer.request_id,
             replayed=answer.replayed,
             raw=answer.raw,
@@ -303,14 +285,14 @@ class DokuClient:
         answer = self.post("/tokenization/v2/get-token", body)
         listed = answer.raw.get("tokens")
         if not isinstance(listed, list):
-            raise _unexpected("the answer has no tokens", answer)
+            raise unexpected("the answer has no tokens", answer)
         return [_token(one, answer) for one in listed]
 
     def unbind_token(self, token: str, *, customer_id: str | None = None) -> bool:
         """Forget a saved card. False when there was none of that name."""
-        body = {"token_id": token} | _given(customer_id=customer_id)
+        body = {"token_id": token} | given(customer_id=customer_id)
         answer = self.post("/credit-card/delete-tokenization", body)
-        return _text(answer.raw, "status") == "DELETE SUCCESS"
+        return text_at(answer.raw, "status") == "DELETE SUCCESS"
 
     def check_three_d_secure(
         self,
@@ -330,16 +312,16 @@ class DokuClient:
         Send the buyer to `url`. Passing a number makes your own servers handle card data (PCI DSS); a token does not.
         """
         body = {
-            "order": {"amount": amount} | _given(invoice_number=invoice_number),
-            "card": _given(token=token, number=number, expiry=expiry),
+            "order": {"amount": amount} | given(invoice_number=invoice_number),
+            "card": given(token=token, number=number, expiry=expiry),
             "three_dsecure": {"callback_url_success": success_url, "callback_url_failed": failed_url},
-        } | _given(payment=_given(type=payment_type), customer=_given(phone=phone))
+        } | given(payment=given(type=payment_type), customer=given(phone=phone))
         answer = self.post("/credit-card/check-three-d-secure", body)
         started = answer.raw.get("three_dsecure")
-        url = _text(answer.raw, "three_dsecure", "authentication_url")
-        authentication_id = _text(answer.raw, "three_dsecure", "authentication_id")
+        url = text_at(answer.raw, "three_dsecure", "authentication_url")
+        authentication_id = text_at(answer.raw, "three_dsecure", "authentication_id")
         if not isinstance(started, Mapping) or url is None or authentication_id is None:
-            raise _unexpected("the answer has no authentication", answer)
+            raise unexpected("the answer has no authentication", answer)
         return ThreeDSecureStart(authentication_id, url, bool(started.get("enrollment_status")), answer.raw)
 
     def charge(
@@ -372,15 +354,13 @@ class DokuClient:
         A decline is no error: look at `succeeded`, and at `response_code` for why. `is_pending`: the bank is silent; the order's
         status and a notification say how it ended. Repeat a call whose answer got lost with its `request_id` only.
         """
-        order = {"invoice_number": invoice_number, "amount": amount} | _given(
-            line_items=_items(line_items), descriptor=descriptor
-        )
-        body = {"order": order} | _given(
-            customer=_given(id=customer_id, name=customer_name, email=email, phone=phone),
-            three_dsecure=_given(authentication_id=authentication_id),
-            payment=_given(type=payment_type, auto_capture=auto_capture, acquirer=acquirer, tenor=tenor),
-            card=_given(token=token, number=number, expiry=expiry, cvv=cvv, cardholder_name=cardholder_name, save=save_card),
-            additional_info=_given(override_notification_url=override_notification_url),
+        order = {"invoice_number": invoice_number, "amount": amount} | given(line_items=_items(line_items), descriptor=descriptor)
+        body = {"order": order} | given(
+            customer=given(id=customer_id, name=customer_name, email=email, phone=phone),
+            three_dsecure=given(authentication_id=authentication_id),
+            payment=given(type=payment_type, auto_capture=auto_capture, acquirer=acquirer, tenor=tenor),
+            card=given(token=token, number=number, expiry=expiry, cvv=cvv, cardholder_name=cardholder_name, save=save_card),
+            additional_info=given(override_notification_url=override_notification_url),
         )
         return _charged(self.post("/credit-card/charge", body, request_id=request_id))
 
@@ -462,8 +442,8 @@ def _read(http_status: int, body: bytes, request_id: str) -> Answer:
         raise DokuError(
             str(error.get("message", "")),
             http_status=http_status,
-            code=_text(error, "code"),
-            type=_text(error, "type"),
+            code=text_at(error, "code"),
+            type=text_at(error, "type"),
             request_id=request_id,
             raw=decoded,
         )
@@ -473,41 +453,26 @@ def _read(http_status: int, body: bytes, request_id: str) -> Answer:
     raise DokuError(message, http_status=http_status, request_id=request_id, raw=decoded)
 
 
-def _text(body: Mapping[str, Any], *keys: str) -> str | None:
-    """The text at a path of keys; None when anything on the way is absent, null or empty."""
-    found: Any = body
-    for key in keys:
-        if not isinstance(found, Mapping):
-            return None
-        found = found.get(key)
-    return str(found) if isinstance(found, str | int) and found != "" else None
-
-
-def _given(**fields: Any) -> dict[str, Any]:
-    """The fields that say something: an absent one and an empty one differ on some of DOKU's servers."""
-    return {name: value for name, value in fields.items() if value is not None and value is not False and value not in ([], {})}
-
-
 def _items(line_items: Iterable[LineItem]) -> list[dict[str, Any]]:
     return [{"name": item.name, "price": item.price, "quantity": item.quantity} for item in line_items]
 
 
 def _charged(answer: Answer) -> CardCharge:
     """The shape that capture and charge share."""
-    status = _text(answer.raw, "payment", "status")
+    status = text_at(answer.raw, "payment", "status")
     if status is None:
-        raise _unexpected("the answer has no payment", answer)
+        raise unexpected("the answer has no payment", answer)
     return CardCharge(
-        invoice_number=_text(answer.raw, "order", "invoice_number") or "",
+        invoice_number=text_at(answer.raw, "order", "invoice_number") or "",
         amount=_amount(answer),
         status=status,
-        response_code=_text(answer.raw, "payment", "response_code"),
-        response_message=_text(answer.raw, "payment", "response_message"),
-        approval_code=_text(answer.raw, "payment", "approval_code"),
-        authorize_id=_text(answer.raw, "payment", "authorize_id"),
-        masked_card=_text(answer.raw, "card", "masked"),
-        brand=_text(answer.raw, "card", "brand"),
-        token=_text(answer.raw, "card", "token"),
+        response_code=text_at(answer.raw, "payment", "response_code"),
+        response_message=text_at(answer.raw, "payment", "response_message"),
+        approval_code=text_at(answer.raw, "payment", "approval_code"),
+        authorize_id=text_at(answer.raw, "payment", "authorize_id"),
+        masked_card=text_at(answer.raw, "card", "masked"),
+        brand=text_at(answer.raw, "card", "brand"),
+        token=text_at(answer.raw, "card", "token"),
         request_id=answer.request_id,
         replayed=answer.replayed,
         raw=answer.raw,
@@ -515,30 +480,17 @@ def _charged(answer: Answer) -> CardCharge:
 
 
 def _token(sent: object, answer: Answer) -> CardToken:
-    if not isinstance(sent, Mapping) or (token := _text(sent, "id")) is None:
-        raise _unexpected("the answer has a token without an id", answer)
+    if not isinstance(sent, Mapping) or (token := text_at(sent, "id")) is None:
+        raise unexpected("the answer has a token without an id", answer)
     return CardToken(
         id=token,
-        masked=_text(sent, "masked_account") or "",
-        brand=_text(sent, "card", "brand"),
-        issuer=_text(sent, "card", "issuer"),
-        expiry=_text(sent, "card", "expiry"),
+        masked=text_at(sent, "masked_account") or "",
+        brand=text_at(sent, "card", "brand"),
+        issuer=text_at(sent, "card", "issuer"),
+        expiry=text_at(sent, "card", "expiry"),
     )
 
 
 def _amount(answer: Answer) -> int | None:
     order = answer.raw.get("order")
-    return _rupiah(order.get("amount") if isinstance(order, Mapping) else None, answer)
-
-
-def _rupiah(sent: Any, answer: Answer) -> int | None:
-    if sent is None:
-        return None
-    try:
-        return parse_amount(sent)
-    except NotMoney as problem:
-        raise _unexpected("the answer's amount is not whole rupiah", answer) from problem
-
-
-def _unexpected(message: str, answer: Answer) -> DokuError:
-    return DokuError(message, http_status=answer.http_status, request_id=answer.request_id, raw=answer.raw)
+    return rupiah_of(order.get("amount") if isinstance(order, Mapping) else None, answer)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gerbang.client import DokuClient, LineItem
+from gerbang.client import Address, BasketItem, DokuClient, DokuError, LineItem, Person
 
 MAX_QUANTITY = 20
 
@@ -135,6 +135,41 @@ def open_card_payment(client: DokuClient, checkout: Checkout) -> str:
     return payment.url
 
 
+def open_linkaja_payment(client: DokuClient, checkout: Checkout) -> str:
+    payment = client.linkaja_payment(
+        invoice_number=checkout.invoice_number,
+        amount=checkout.amount,
+        line_items=checkout.line_items,
+        callback_url=checkout.return_url,
+        customer_name="Pembeli Pasar Pagi",
+        override_notification_url=checkout.notify_url,
+    )
+    # LinkAja itself wants `payment.fields` posted to this address by a form; here a link is enough.
+    return payment.url
+
+
+def open_indodana_order(client: DokuClient, checkout: Checkout) -> str:
+    home = Address("Pembeli", "Jalan Pasar Pagi 1", "Jakarta", "11230", "081234567890")
+    order = client.indodana_order(
+        invoice_number=checkout.invoice_number,
+        amount=checkout.amount,
+        items=[
+            BasketItem(item.name, item.price, f"SKU-{place}", quantity=item.quantity)
+            for place, item in enumerate(checkout.line_items, start=1)
+        ],
+        merchant_unique_reference=checkout.invoice_number,
+        customer=Person("Pembeli", "081234567890", "pembeli@pasarpagi.example"),
+        billing_address=home,
+        shipping_address=home,
+        callback_url=checkout.return_url,
+        callback_url_cancel=checkout.return_url,
+        override_notification_url=checkout.notify_url,
+    )
+    if order.url is None:
+        raise DokuError("Indodana does not want this order", http_status=200, request_id=order.request_id, raw=order.raw)
+    return order.url
+
+
 METHODS = (
     Method(
         "wallet",
@@ -147,6 +182,13 @@ METHODS = (
         {"id": "Kartu kredit atau debit", "en": "Credit or debit card"},
         {"id": "Cicilan mulai Rp\u00a0500.000", "en": "Installments from Rp\u00a0500.000"},
         open_card_payment,
+    ),
+    Method("linkaja", {"id": "LinkAja", "en": "LinkAja"}, {"id": "", "en": ""}, open_linkaja_payment),
+    Method(
+        "indodana",
+        {"id": "Indodana PayLater", "en": "Indodana PayLater"},
+        {"id": "Bayar dalam 1 sampai 12 bulan", "en": "Pay in 1 to 12 months"},
+        open_indodana_order,
     ),
 )
 
