@@ -16,9 +16,11 @@ from gerbang.protocols.snap.guard import refusal, success
 from gerbang.protocols.snap.times import parse_time, read_snap_time, snap_time
 from gerbang.protocols.snap.wire import Amount
 
-# Reasons that no SNAP action can meet: they belong to cards, to pages, to administration or to the sandbox.
+# Reasons that no SNAP action can meet: they belong to cards, to other wallets, to pages, to administration or to the sandbox.
 ELSEWHERE = {
     Reason.AUTHENTICATION_NOT_FOUND,
+    Reason.PROVIDER_SILENT,
+    Reason.PAYMENT_CODE_IN_USE,
     Reason.MERCHANT_EXISTS,
     Reason.NOTIFICATION_NOT_FOUND,
     Reason.CLOCK_NOT_MOVABLE,

@@ -36,6 +36,7 @@ from gerbang.wallet.operations import (
 )
 from support.gateway import NOON, Answer, RunningGateway
 from support.nonsnap import served
+from support.notifying import eventually
 from support.snap import assert_snap_error, assert_snap_ok
 from support.snap_money import CORPORATE, Customer, Partner, give, new_reference, rupiah
 
@@ -353,8 +354,9 @@ def test_a_transfer_nobody_knows_about_is_in_progress_until_the_bank_says(partne
     assert answer.json["responseMessage"] == "Request In Progress"
     assert (partner.balance(customer), partner.books(transit_account(customer.id))) == (147_500, (52_500,))
     run_sweep(partner)
+    # The gateway's own worker may have been quicker to take it up, and slower to end it.
+    eventually(lambda: partner.books(transit_account(customer.id)) == (0,))
     assert partner.balance(customer) == (200_000 if comes_back else 147_500)
-    assert partner.books(transit_account(customer.id)) == (0,)
     detail = partner.call("transaction-history-detail", customer, originalPartnerReferenceNo=answer.json["partnerReferenceNo"])
     assert ok(detail, "13")["status"] == ("CLOSED" if comes_back else "SUCCESS")
 
@@ -750,6 +752,16 @@ def test_a_top_up_has_to_fit_the_session_it_names(partner: Partner):
     assert_snap_error(top_up(partner, other, 1_000, sessionId=session), "4043818", "Inconsistent Request")
     assert_snap_error(top_up(partner, customer, 2_000, sessionId=session), "4043813", "Invalid Amount")
     ok(top_up(partner, customer, 1_000, sessionId=session), "38")
+
+
+def test_what_a_partner_notes_at_a_top_up_is_kept(partner: Partner):
+    """S1-116, S1-117."""
+    partner.fund(1_000)
+
+    made = ok(top_up(partner, partner.customer(), 1_000, notes="gaji Mei", sessionId="S-9"), "38")
+
+    kept = partner.database.read_now(lambda tx: get_operation(tx, made["referenceNo"])).details
+    assert (kept.notes, kept.session_id) == ("gaji Mei", "S-9")
 
 
 def test_a_top_up_is_found_by_each_of_its_names(partner: Partner):  # S1-120 … S1-132

@@ -345,9 +345,10 @@ def test_pins_that_are_guessed_first_are_weak(pin: str) -> None:
 
 
 def test_hardly_any_pin_is_weak() -> None:
-    weak = sum(is_weak_pin(f"{number:06}", phone="6281392746158") for number in range(1_000_000))
+    # Every 17th, a number that no pattern of digits is a multiple of; the whole million takes half a minute.
+    weak = sum(is_weak_pin(f"{number:06}", phone="6281392746158") for number in range(0, 1_000_000, 17))
 
-    assert weak < 6_000
+    assert 200 < weak < 6_000 // 17
     assert not is_weak_pin(DEMO_PIN)
     assert not is_weak_pin(PIN, phone="6281392746158")
 

@@ -624,6 +624,25 @@ def test_refunds_at_once_never_give_back_more_than_was_paid(partner_on_both: Par
     assert partner.balance(customer) == 100_000
 
 
+def test_money_a_merchant_gives_back_counts_as_income_and_comes_back_whatever_the_limit(partner: Partner):
+    """Decision 0008: only what never had another owner is no income, such as money that was reserved."""
+    partner.fund(20_000_000)
+    customer = partner.customer(20_000_000)
+    one = bought(partner, customer, 15_000_000)
+    body = {"partnerReferenceNo": new_reference(), "customerNumber": customer.id, "amount": rupiah(15_000_000)}
+    ok(partner.call("emoney/topup", customer, **body), "38")
+    held = {"partnerReferenceNo": new_reference(), "amount": rupiah(5_000_000)}
+    reserved = ok(partner.call("auth/payment", customer, **held), "64")
+    ok(partner.call("auth/void", customer, **original(reserved)), "68")
+    number = {"partnerReferenceNo": "1", "customerNumber": customer.id}
+    assert ok(partner.call("emoney/account-inquiry", None, **number), "37")["customerMonthlyInLimit"] == "5000000.00"
+
+    ok(cancel(partner, customer, one), "57")
+
+    assert partner.balance(customer) == 35_000_000  # more than the account may hold: it is the customer's own
+    assert ok(partner.call("emoney/account-inquiry", None, **number), "37")["customerMonthlyInLimit"] == "0.00"
+
+
 def test_an_amount_of_nothing_is_no_refund_and_a_closed_account_gets_none(partner_on_both: Partner):
     partner = partner_on_both
     customer = partner.customer(100_000)
