@@ -2,7 +2,7 @@
 
 python -m benchmarks                  everything (about 6 minutes)
 python -m benchmarks --quick          shorter runs, 10 thousand payments instead of 1 million
-python -m benchmarks --only create    create | stored | cards | start
+python -m benchmarks --only create    create | stored | cards | snap | start
 """
 
 import argparse
@@ -20,19 +20,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from benchmarks import CREATE_PATH, FLOOR_PATH
+from benchmarks import CREATE_PATH, FLOOR_PATH, processor_s
 from benchmarks.fill import fill
 
 PORT = 18_080
 
 
 @contextlib.contextmanager
-def server(data: str, port: int = PORT) -> Iterator[None]:
-    """The measured server in a process of its own."""
+def server(data: str, port: int = PORT) -> Iterator[int]:
+    """The measured server in a process of its own, whose id this is."""
     child = subprocess.Popen([sys.executable, "-m", "benchmarks.server", data, str(port)])
     try:
         wait_for(port)
-        yield
+        yield child.pid
     finally:
         child.terminate()
         child.wait(20)
@@ -146,6 +146,42 @@ def cards(buyers: int, seconds: float, port: int = PORT) -> dict[str, float]:
     return result
 
 
+def bench_snap(directory: Path, *, seconds: float, rounds: int) -> None:
+    """Balance inquiries, purchases opened and whole purchases (opened, page, PIN), against the floor of one create."""
+    print(f"\nDOKU Wallet over SNAP; medians of {rounds} interleaved runs of {seconds:g} s; in brackets: of the floor")
+    print(f"{'callers':>12} {'balance/s':>16} {'opened/s':>16} {'purchases/s':>16} {'one takes':>10} {'floor/s':>10}")
+    costs: dict[str, list[float]] = {"balance": [], "open": [], "purchase": [], "floor": []}
+    with server(str(directory / "snap.db")) as pid:
+        snap("purchase", 4, 1, pid)  # warm
+        for callers in (1, 16):
+            rates: dict[str, list[float]] = {"balance": [], "open": [], "purchase": []}
+            times, floors = [], []
+            for _ in range(rounds):
+                for what, found in rates.items():
+                    result = snap(what, callers, seconds, pid)
+                    found.append(result["per_second"])
+                    costs[what].append(result["server_ms"])
+                times.append(result["p50_ms"])  # of the whole purchase, which came last
+                before = processor_s(pid)
+                floors.append(load(FLOOR_PATH, callers, seconds))
+                costs["floor"].append((processor_s(pid) - before) * 1000 / (floors[-1] * seconds))
+            floor = median(floors)
+            shown = " ".join(f"{median(found):>9.0f} {f'({median(found) / floor:.0%})':>6}" for found in rates.values())
+            print(f"{callers:>12} {shown} {median(times):>7.1f} ms {floor:>10.0f}")
+    of_floor = ", ".join(
+        f"{what} {median(one):.2f} ms ({median(one) / median(costs['floor']):.1f}x)" for what, one in costs.items()
+    )
+    print(f"processor time of the server for one, which other work on the machine does not change much: {of_floor}")
+
+
+def snap(what: str, callers: int, seconds: float, pid: int, port: int = PORT) -> dict[str, float]:
+    """How many per second, the median length of one, and what one costs the server in processor time."""
+    command = [sys.executable, "-m", "benchmarks.snap", "--port", str(port), "--what", what]
+    command += ["--callers", str(callers), "--seconds", str(seconds), "--server", str(pid)]
+    result: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return result
+
+
 def bench_start(directory: Path, *, rounds: int) -> None:
     """From starting the process to its first answer, and what it holds when idle."""
     import psutil
@@ -175,7 +211,7 @@ def bench_start(directory: Path, *, rounds: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", choices=("create", "stored", "cards", "start"))
+    parser.add_argument("--only", choices=("create", "stored", "cards", "snap", "start"))
     args = parser.parse_args()
     print(
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} processors, load generator beside the server"
@@ -190,6 +226,8 @@ def main() -> None:
             bench_create(directory, seconds=seconds, rounds=rounds)
         if args.only in (None, "cards"):
             bench_cards(directory, seconds=seconds, rounds=rounds)
+        if args.only in (None, "snap"):
+            bench_snap(directory, seconds=seconds, rounds=rounds)
         if args.only in (None, "stored"):
             bench_stored(directory, seconds=seconds, rounds=rounds, sizes=sizes)
 

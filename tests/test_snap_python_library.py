@@ -4,17 +4,12 @@ Its tokens come from us, its signatures are ours to accept, and a Flask shop bui
 used, takes what we send. The library imports Flask, xmltodict and pycryptodome without saying so in its metadata.
 """
 
-import importlib.util
 import json
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-if importlib.util.find_spec("doku_python_library") is None:
-    pytest.skip("doku-python-library is not installed", allow_module_level=True)
-
 import requests
 from doku_python_library.src.commons import config
 from doku_python_library.src.model.direct_debit.check_status_response import CheckStatusResponse

@@ -38,6 +38,9 @@ class Host:
             connection.close()
         if len(answered) > _MAX_ANSWER_BYTES:
             raise DokuUnreachable(f"{method} {self._host}: the answer is too large", request_id=request_id)
+        if response.length:
+            # http.client is silent about it: the connection ended in the middle of the body.
+            raise DokuUnreachable(f"{method} {self._host}: the answer broke off", request_id=request_id)
         return response.status, dict(response.headers.items()), answered
 
     def _connection(self) -> http.client.HTTPConnection:
