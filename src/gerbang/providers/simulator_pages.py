@@ -19,21 +19,16 @@ from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
 from gerbang.money import Rupiah, basis_points
 from gerbang.payments import PaymentState, find_payment
-from gerbang.providers.party import Behaviour, Party, Plan
+from gerbang.providers.party import BALANCE, BUYER, BUYER_PHONE, LIMIT, Behaviour, Party, Plan
 from gerbang.providers.room import ProviderRoom
 from gerbang.providers.simulator import SimulatedOrder, decide, find_simulated, keep_of_buyer, reports_about, waiting
 from gerbang.providers.views import AccountView, Look, PartyView, PlanView, WaitingView
 from gerbang.storage import Tx
+from gerbang.wallet import mask_phone, normalise_phone
 from gerbang.web.i18n import choose_language
 from gerbang.web.pages import initials, page_response
 from gerbang.web.views import FieldError, ItemView, Lang, OrderView, Shell
 from gerbang.web.wiring import Wiring
-
-# The pretend buyer: rich enough for what a test shop sells, poor enough that a large order shows what then happens.
-BUYER = "Siti Rahma"
-BUYER_PHONE = "0812 •••• 7890"
-BALANCE = 25_000_000
-LIMIT = 5_000_000
 
 _ENDED: Mapping[PaymentState, str] = {
     PaymentState.SUCCESS: "paid",
@@ -141,7 +136,7 @@ class SimulatorPages:
         if not _text(form, "consent"):
             errors.append(FieldError("consent", "sim_consent_missing"))
         if errors or plan is None:
-            return self._ask(visit, errors=tuple(errors), months=months, status=422)
+            return self._ask(visit, errors=tuple(errors), months=months, consented=bool(_text(form, "consent")), status=422)
         facts = {"tenor": plan.months}
         return await self._decide(visit, chosen, facts=facts)
 
@@ -151,7 +146,7 @@ class SimulatorPages:
             assert order is not None, visit.order.payment_id
             if facts:
                 keep_of_buyer(tx, order.payment_id, {**order.details, **facts})
-            decide(tx, order, behaviour, now=self._wiring.clock.now(), facts=facts)
+            decide(tx, order, behaviour, now=self._wiring.clock.now(), facts=facts, tells=self._party.tells)
 
         try:
             await self._wiring.database.transact(act)
@@ -225,12 +220,13 @@ class SimulatorPages:
         *,
         errors: tuple[FieldError, ...] = (),
         months: str = "",
+        consented: bool = False,
         message: str | None = None,
         status: int = 200,
     ) -> Response:
         outcomes = tuple((one.value, f"sim_do_{one.value.lower()}") for one in _BUTTONS if one in self._party.behaviours)
         if self._party.kind == "app":
-            account = AccountView(BUYER, BUYER_PHONE, BALANCE)
+            account = AccountView(BUYER, _phone_of(visit.order.asked.payer), BALANCE)
             return self._page(visit, "providers/app.html", status=status, account=account, outcomes=outcomes, message=message)
         amount = visit.order.asked.amount
         usual = months or str(self._party.plans[min(1, len(self._party.plans) - 1)].months)
@@ -242,6 +238,7 @@ class SimulatorPages:
             first_due=_next_month(self._wiring.clock.now().astimezone(WIB).date()),
             limit_after=max(0, max(LIMIT, amount) - amount),
             errors=errors,
+            consented=consented,
             outcomes=outcomes,
         )
 
@@ -265,9 +262,13 @@ class SimulatorPages:
 
 
 def simulator_pages(wiring: Wiring, party: Party) -> list[BaseRoute]:
-    """A party's pages; none where the operator's own provider answers. A cashier's are its room's own."""
-    if party.kind == "cashier" or party.code not in wiring.rooms:
+    """A party's pages; none where the operator's own provider answers."""
+    if party.code not in wiring.rooms:
         return []
+    if party.kind == "cashier":
+        from gerbang.providers.cashier_pages import CashierPages
+
+        return CashierPages(wiring, party).routes()
     return SimulatorPages(wiring, party).routes()
 
 
@@ -289,7 +290,7 @@ def desk(wiring: Wiring) -> list[BaseRoute]:
                             one.asked.merchant_name,
                             one.asked.invoice_number,
                             one.asked.amount,
-                            f"/simulators/{party.slug}?code={one.details.get('code', '')}"
+                            f"/simulators/{party.slug}?code={one.asked.facts.get('code', '')}"
                             if party.kind == "cashier"
                             else f"{party.page_path}/{one.payment_id}",
                             one.expires_at,
@@ -310,6 +311,14 @@ def desk(wiring: Wiring) -> list[BaseRoute]:
         return page_response(html, frame_ancestors="'none'")
 
     return [Route("/simulators", show, methods=["GET"])]
+
+
+def _phone_of(payer: str) -> str:
+    """The phone that was asked to pay, where an order names one."""
+    try:
+        return mask_phone(normalise_phone(payer))
+    except Refused:
+        return BUYER_PHONE
 
 
 def _next_month(day: date) -> date:

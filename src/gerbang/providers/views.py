@@ -20,7 +20,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """The buyer's account at the provider; `after` is what it holds when this is paid."""
+    """The buyer's account at the provider."""
 
     name: str
     phone_masked: str
@@ -40,7 +40,7 @@ class PlanView:
 
 @dataclass(frozen=True, slots=True)
 class BillView:
-    """What a till shows for a payment code."""
+    """What a till shows for a payment code; `attempt` is the number this payment would get, so that pressing twice pays once."""
 
     code: str
     merchant_name: str
@@ -48,11 +48,12 @@ class BillView:
     amount: int
     info: tuple[str, ...]
     expires_at: datetime
+    attempt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptView:
-    """What a till prints."""
+    """What a till prints; `number` finds it again."""
 
     code: str
     merchant_name: str
@@ -61,6 +62,7 @@ class ReceiptView:
     trx_id: str
     store: str
     footer: str
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ ID: dict[str, str] = {
     "sim_slow_until": "Jawabannya datang sekitar {time}.",
     "sim_slow_text": "Jawabannya datang beberapa saat lagi.",
     "sim_silent_title": "{name} tidak menjawab",
-    "sim_silent_until": "Tidak ada kabar ke toko. Pesanan berakhir sendiri: {time}.",
+    "sim_silent_until": "Tidak ada kabar ke toko. Batas waktunya {time}; sesudah itu pesanan berakhir sendiri.",
     "sim_changes_itself": "Halaman ini berganti sendiri.",
     # how it ended
     "sim_paid_text": "{shop} segera menerima kabar dari {name}.",
@@ -89,6 +89,15 @@ ID: dict[str, str] = {
     "sim_late_title": "Dibayar setelah waktunya habis",
     "sim_late_text": "Kabarnya datang {time}, sesudah pesanan berakhir. {shop} tidak menerima uang ini; uangnya kembali ke pembeli.",
     "sim_move_clock": "Agar tidak menunggu, majukan jam sandbox",
+    # a payment code, on our own page
+    "store_title": "Bayar di {store}",
+    "store_step_go": "Datang ke kasir {shops} sebelum {time}.",
+    "store_step_say": "Katakan bahwa Anda membayar tagihan {shop}, lalu tunjukkan kode pembayaran {code}.",
+    "store_step_check": "Kasir menyebut nama pedagang dan jumlahnya. Periksa: {shop}, {amount}.",
+    "store_step_keep": "Bayar dan simpan struknya. Struk adalah bukti pembayaran Anda.",
+    "store_again": "Kode ini dapat dibayar berkali-kali sampai waktunya habis.",
+    "store_over": "Kasir tidak menerima kode ini lagi.",
+    "store_till": "Bayar di kasir simulasi",
     # the desk
     "sim_desk": "Simulator",
     "sim_desk_text": "Aplikasi, pemberi cicilan, dan kasir pura-pura. Buka pesanan yang menunggu dan putuskan apa yang terjadi.",
@@ -180,7 +189,7 @@ EN: dict[str, str] = {
     "sim_slow_until": "The answer comes at about {time}.",
     "sim_slow_text": "The answer comes in a moment.",
     "sim_silent_title": "{name} does not answer",
-    "sim_silent_until": "The shop hears nothing. The order ends by itself: {time}.",
+    "sim_silent_until": "The shop hears nothing. The deadline is {time}; after it the order ends by itself.",
     "sim_changes_itself": "This page changes by itself.",
     # how it ended
     "sim_paid_text": "{name} is about to tell {shop}.",
@@ -193,6 +202,15 @@ EN: dict[str, str] = {
     "sim_late_title": "Paid after its time was over",
     "sim_late_text": "The report comes at {time}, after the order ended. {shop} does not get this money; it goes back to the buyer.",
     "sim_move_clock": "To avoid waiting, move the sandbox clock",
+    # a payment code, on our own page
+    "store_title": "Pay at {store}",
+    "store_step_go": "Go to the till of {shops} before {time}.",
+    "store_step_say": "Say that you are paying a bill of {shop}, and show the payment code {code}.",
+    "store_step_check": "The cashier tells you the merchant and the amount. Check them: {shop}, {amount}.",
+    "store_step_keep": "Pay and keep the receipt. It is your proof of payment.",
+    "store_again": "This code can be paid again and again until its time is over.",
+    "store_over": "Tills no longer take this code.",
+    "store_till": "Pay at the simulated till",
     # the desk
     "sim_desk": "Simulators",
     "sim_desk_text": "Pretend apps, lenders and tills. Open an order that waits and decide what happens to it.",
