@@ -18,6 +18,7 @@ from starlette.requests import Request
 
 from gerbang.web import i18n
 from gerbang.web.assets import STATIC, Assets, script_inventory
+from gerbang.web.info_words import INFO
 from gerbang.web.pages import Pages, initials, page_response
 from gerbang.web.theme import DEFAULT, Theme, parse_theme
 from gerbang.web.views import DemoAccount, FieldError, ItemView, Lang, OrderView, Shell
@@ -239,14 +240,15 @@ def blanks(text: str) -> set[str]:
 
 
 def test_both_languages_say_everything() -> None:
-    assert i18n.ID.keys() == i18n.EN.keys()
-    for key, text in i18n.ID.items():
+    indonesian, english = (i18n.STRINGS[lang] for lang in i18n.LANGUAGES)
+    assert indonesian.keys() == english.keys()
+    for key, text in indonesian.items():
         assert text.strip()
-        assert i18n.EN[key].strip()
-        assert blanks(text) == blanks(i18n.EN[key]), key
-    assert i18n.INFO["id"].keys() == i18n.INFO["en"].keys()
-    for topic, sections in i18n.INFO["id"].items():
-        assert [len(body) for _, body in sections] == [len(body) for _, body in i18n.INFO["en"][topic]], topic
+        assert english[key].strip()
+        assert blanks(text) == blanks(english[key]), key
+    assert INFO["id"].keys() == INFO["en"].keys()
+    for topic, sections in INFO["id"].items():
+        assert [len(body) for _, body in sections] == [len(body) for _, body in INFO["en"][topic]], topic
 
 
 def test_nobody_shouts() -> None:

@@ -29,13 +29,14 @@ class NotAnObject(ValueError):
     """The body is no JSON object, or one that could not be written and read again."""
 
 
-class ReadsItself(msgspec.Struct, frozen=True):
+@typing.runtime_checkable
+class ReadsItself(typing.Protocol):
     """A struct that is written in more than one way on the wire, and reads its own."""
 
     @classmethod
-    def read_wire(cls, value: Any, path: str) -> Any:
+    def read_wire(cls, value: Any, path: str) -> typing.Self:
         """The struct; raises Refused(FIELD_MISSING / FIELD_INVALID, field=path)."""
-        raise NotImplementedError
+        ...
 
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -121,6 +122,8 @@ def _reader_of(kind: Any) -> Reader:
         return _list_reader(_reader_of(typing.get_args(kind)[0]))
     if kind is int:
         return _int_reader(meta)
+    if kind is Decimal:
+        return _decimal_reader(meta)
     if kind is str:
         return _text_reader(meta)
     if kind is bool:
@@ -191,9 +194,28 @@ def _int_reader(meta: list[msgspec.Meta]) -> Reader:
     return read
 
 
+_DECIMAL = re.compile(r"\d{1,16}(\.\d{1,2})?", re.ASCII)
+
+
+def _decimal_reader(meta: list[msgspec.Meta]) -> Reader:
+    """Up to 16 digits and two decimals, as a number or as text; what is written 50000.00 is 50000."""
+    low, high = _bounds(meta)
+
+    def read(value: Any, path: str) -> Decimal:
+        if isinstance(value, bool) or not isinstance(value, int | str | Decimal) or not _DECIMAL.fullmatch(text := f"{value}".strip()):
+            raise _invalid(path)
+        number = Decimal(text)
+        if not low <= number <= high:
+            raise _invalid(path)
+        return number
+
+    return read
+
+
 def _text_reader(meta: list[msgspec.Meta]) -> Reader:
     longest = next((item.max_length for item in meta if item.max_length is not None), None)
     shortest = next((item.min_length for item in meta if item.min_length is not None), 0)
+    patterns = [re.compile(item.pattern) for item in meta if item.pattern is not None]
     is_url = any((item.extra_json_schema or {}).get("format") == "uri" for item in meta)
 
     def read(value: Any, path: str) -> str:
@@ -206,6 +228,8 @@ def _text_reader(meta: list[msgspec.Meta]) -> Reader:
         if len(text) < shortest or _UNPRINTABLE.search(text):
             raise _invalid(path)
         if is_url and not is_absolute_url(text):
+            raise _invalid(path)
+        if not all(pattern.search(text) for pattern in patterns):
             raise _invalid(path)
         return text
 

@@ -29,11 +29,15 @@ _BUNDLES: dict[str, tuple[str, ...]] = {
     # The sandbox's pretend bank.
     "bank.css": ("tokens.css", "bank.css"),
     "bank.js": ("bank.js",),
+    # Other pretend counterparties, and the desk where testers find them.
+    "simulator.css": ("tokens.css", "pay.css", "simulator.css"),
+    "simulator.js": ("pay.js", "simulator.js"),
     "favicon.svg": ("favicon.svg",),
 }
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _PURPOSES = {
     "bank.js": "Sandbox only, the pretend bank's page: hands over the result, marks the next cell, countdown, one press.",
+    "simulator.js": "Sandbox only, pretend wallets, lenders and tills: all of pay.js, names the chosen plan, asks for the answer, keeps the desk fresh.",
     "pay.js": "Wallet and result pages: one press pays once, countdown, show PIN, move focus to errors, wait for an answer.",
     "wallet.js": "Wallet pages for partners: all of pay.js, and in the sandbox's SMS inbox copies codes and looks for new messages.",
     "card.js": "Card pages: all of pay.js, and groups digits, names the brand, previews promo and plans, checks fields before submit.",

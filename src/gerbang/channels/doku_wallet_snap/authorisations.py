@@ -7,7 +7,7 @@ spending. Paths and bodies are [inferred]; the customer's consent is the binding
 from datetime import datetime, timedelta
 
 from gerbang.channels.doku_wallet_snap.money import endpoints
-from gerbang.channels.doku_wallet_snap.purchase import CODE, check_payable, customer_id, next_midnight, original, tell
+from gerbang.channels.doku_wallet_snap.purchase import CODE, check_payable, customer_id, original, tell
 from gerbang.channels.doku_wallet_snap.wire_money import (
     AuthPaymentRequest,
     AuthPaymentResponse,
@@ -16,6 +16,7 @@ from gerbang.channels.doku_wallet_snap.wire_money import (
     VoidRequest,
     VoidResponse,
 )
+from gerbang.clock import next_midnight
 from gerbang.endpoint import Call
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_digits

@@ -1,5 +1,6 @@
 """DOKU Wallet over SNAP: registration, binding, money and purchases of a partner's customers."""
 
+import asyncio
 import importlib
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 
 from gerbang.channel import Channel, Parts
 from gerbang.channels.doku_wallet_snap import authorisations, history, money, purchase, registration
+from gerbang.channels.doku_wallet_snap.pages import wallet_snap_pages
 from gerbang.channels.doku_wallet_snap.simulator import MAGIC_VALUES
 from gerbang.settings import BadSettings
 from gerbang.storage import Tx
@@ -18,7 +20,6 @@ from gerbang.wallet.messages import Messages, MessageSender, SandboxMessages, pu
 from gerbang.wallet.otp import purge_codes
 from gerbang.wallet.registrations import purge_registrations
 
-_PAGES = "gerbang.channels.doku_wallet_snap.pages"
 _PURGE_EVERY_S = 60.0
 _PURGES: tuple[Callable[..., int], ...] = (purge_codes, purge_messages, purge_auth_codes, purge_registrations)
 
@@ -31,18 +32,24 @@ class WalletRoom:
         self.clock = parts.clock
         self.settings = parts.settings
         self.bank = bank
+        self.transfers = money.open_sweeper(parts, bank)
         self.sender = MessageSender(parts.database, parts.clock, parts.settings, messages, keep_texts=parts.settings.is_sandbox)
         self._purged = time.monotonic()
 
     async def sweep(self) -> int:
         """Send messages, find out what became of transfers, end what is over, forget what need not be kept; how much was done."""
-        done = await self.sender.sweep()
-        done += await money.sweep(self)
-        done += await purchase.sweep(self)
+        parts = [self.sender.sweep(), purchase.sweep(self)]
+        if self.transfers is not None:
+            parts.append(self.transfers.sweep())
+        # Trouble in one must not stop the others.
+        done = await asyncio.gather(*parts, return_exceptions=True)
+        for error in done:
+            if isinstance(error, BaseException):
+                raise error
         if time.monotonic() - self._purged > _PURGE_EVERY_S:
             self._purged = time.monotonic()
             await self.purge()
-        return done
+        return sum(one for one in done if isinstance(one, int))
 
     async def purge(self) -> int:
         """Forget what need not be kept; how many rows. Some at a time: the next minute takes the rest."""
@@ -84,13 +91,7 @@ async def sweep(room: WalletRoom) -> int:
 
 def pages(wiring: Any) -> list[Any]:
     """The hosted pages, in a sandbox with its inbox."""
-    try:
-        module = importlib.import_module(_PAGES)
-    except ModuleNotFoundError as missing:
-        if missing.name != _PAGES:
-            raise
-        return []  # an installation without hosted pages
-    return list(module.wallet_snap_pages(wiring))
+    return wallet_snap_pages(wiring)
 
 
 CHANNEL = Channel(
