@@ -64,6 +64,8 @@ class Channel:
     outcomes      sandbox: what `play` or `drive` can bring about
     many_attempts a declined attempt leaves the payment open for another
     party         who is outside, as data (`providers.party.Party`), for the sandbox's desk of pretend counterparties
+    acquirer_name said beside acquirer_id where DOKU's bodies do
+    tells_refunds the merchant is notified of what goes back; elsewhere only check status says so (decision D-7)
     """
 
     code: str
@@ -88,6 +90,8 @@ class Channel:
     outcomes: tuple[str, ...] = OUTCOMES
     many_attempts: bool = False
     party: Any = None
+    acquirer_name: str = ""
+    tells_refunds: bool = False
 
 
 def all_channels() -> dict[str, Channel]:

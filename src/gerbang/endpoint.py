@@ -99,12 +99,27 @@ Action = Callable[[Call, Any], ActionResult]
 
 
 @dataclass(frozen=True, slots=True)
+class BodySignature:
+    """Where a body says by itself who calls and what proves it: a call that needs no headers (OVO push).
+
+    client_id, check_sum  the way to them in the body, e.g. ("security", "check_sum")
+    text                  what is hashed, of the body as sent, without the secret key at its end
+    """
+
+    client_id: tuple[str, ...]
+    check_sum: tuple[str, ...]
+    text: Callable[[Mapping[str, Any]], str]
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """One line of a room's table of contents.
 
     path      ends in `{…}` when its last part is variable
     request   the wire struct of the body; None for GET
     digestless_signature  a POST may be signed without the Digest line (decision D-12: LinkAja only)
+    body_signature  the body is signed by itself; the signed headers may be left out, and count when they are there
+    repeats_join    its answer may take long, and a repeat waits for it as long as the first call does
     room      the running parts of its room, filled in by app.py
     family    which protocol guards it
     service_code   SNAP: the two digits in the middle of its response codes
@@ -120,6 +135,8 @@ class Endpoint:
     request: type[msgspec.Struct] | None = None
     source: str = ""
     digestless_signature: bool = False
+    body_signature: BodySignature | None = None
+    repeats_join: bool = False
     room: Any = field(default=None, compare=False, repr=False)
     family: Literal["nonsnap", "snap"] = "nonsnap"
     service_code: str = ""

@@ -11,6 +11,7 @@ class Reason(StrEnum):
     LINE_ITEMS_DO_NOT_ADD_UP = "the line items do not add up to the amount"
     INVOICE_ALREADY_USED = "the invoice number was used before"
     INVOICE_ALREADY_PAID = "the invoice number was paid before"
+    PAYMENT_CODE_IN_USE = "the payment code stands for another payment"
     REQUEST_IN_PROGRESS = "the same request is still running"
     CHANNEL_NOT_ENABLED = "the merchant has not this channel"
     ORDER_NOT_FOUND = "no such order"

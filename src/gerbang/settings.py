@@ -54,7 +54,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = 3600
     strict_request_id: Annotated[
-        bool, Meta(description="Refuse a repeated Request-Id even when the body differs (409 `idempotent_request`).")
+        bool,
+        Meta(
+            description="Refuse a repeated Request-Id even when the body differs (409 `idempotent_request`), and on Jenius Pay an invoice"
+            " number that is not the Request-Id."
+        ),
     ] = False
     request_id_retention_s: Annotated[
         int,
@@ -168,11 +172,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     wallet_transfer_limit: Annotated[int, Meta(ge=1, description="Most one transfer may move, in rupiah.")] = 10_000_000
     providers: Annotated[
         tuple[str, ...],
-        Meta(description="Who takes the money on each channel outside, as `CHANNEL=module:function`. Sandbox: pretend ones, else."),
+        Meta(
+            description="Who takes the money on each channel outside, as `CHANNEL=module:function`. Sandbox: pretend ones, else."
+        ),
     ] = ()
     provider_timeout_s: Annotated[
         float, Meta(gt=0, le=120, description="How long a provider is waited for before its silence is reported, in seconds.")
     ] = 10.0
+    ovo_timeout_s: Annotated[
+        float,
+        Meta(gt=0, le=600, description="How long an OVO push waits for its buyer before it is answered `TIMEOUT`, in seconds."),
+    ] = 70.0
     poll_interval_s: Annotated[
         float, Meta(gt=0, le=3600, description="How often background work looks for what other processes did, in seconds.")
     ] = 0.2

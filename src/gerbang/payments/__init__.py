@@ -1,8 +1,9 @@
 """Orders and the payments that try to pay them: their records, their states, how they move, and the way back."""
 
+from gerbang.payments.codes import is_reusable, take_code
 from gerbang.payments.model import Order, OrderState, Payment, PaymentState
 from gerbang.payments.moves import advance, finish, keep_details, note, postpone
-from gerbang.payments.opening import open_order
+from gerbang.payments.opening import open_another, open_order
 from gerbang.payments.queries import Event, events, find_order, find_payment, get_payment, list_orders, order_by_id, payments_of
 from gerbang.payments.refunds import (
     Refund,
@@ -40,10 +41,12 @@ __all__ = [
     "finish",
     "get_payment",
     "get_refund",
-    "let_go",
+    "is_reusable",
     "keep_details",
+    "let_go",
     "list_orders",
     "note",
+    "open_another",
     "open_order",
     "open_refund",
     "open_refunds",
@@ -53,5 +56,6 @@ __all__ = [
     "refunds_of",
     "refuse_refund",
     "take",
+    "take_code",
     "verify_payments",
 ]

@@ -122,6 +122,22 @@ def _reopen(
     return again
 
 
+def open_another(tx: Tx, order: Order, paid: Payment, *, receipt: str, now: datetime) -> Payment | None:
+    """One more payment of an order whose code can be paid again and again. None when this receipt opened one before.
+
+    Whoever opens it ends it in the same transaction and holds `paid` meanwhile: nobody ever sees a second payment waiting.
+    """
+    named = {"channel": paid.channel, "receipt": receipt}
+    if tx.one("select payment_id from further_payment where channel = :channel and receipt = :receipt", named) is not None:
+        return None
+    another = _open_payment(tx, order, channel=paid.channel, expires_at=paid.expires_at, now=now)
+    tx.execute(
+        "insert into further_payment (channel, receipt, payment_id) values (:channel, :receipt, :payment_id)",
+        {**named, "payment_id": another.id},
+    )
+    return another
+
+
 def _open_payment(tx: Tx, order: Order, *, channel: str, expires_at: datetime, now: datetime) -> Payment:
     payment = Payment(
         id=new_id("pay"),

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gerbang.channel import Channel, Parts
+from gerbang.channel import Channel, Parts, convert_options
 from gerbang.endpoint import Endpoint
-from gerbang.payments import Order, Payment
+from gerbang.payments import Order, Payment, get_payment
+from gerbang.providers.giving_back import sweep_refunds
 from gerbang.providers.party import Party
 from gerbang.providers.room import ProviderRoom, open_provider_room
-from gerbang.providers.terms import ProviderOptions, read_provider_options
+from gerbang.providers.terms import ProviderOptions
 from gerbang.storage import Tx
 
 
@@ -18,13 +19,17 @@ def provider_channel(
     title: str,
     service_id: str,
     acquirer_id: str,
+    acquirer_name: str = "",
     endpoints: tuple[Endpoint, ...],
     blocks: Callable[[Order, Payment], dict[str, Any]] = lambda _order, _payment: {},
     status: Callable[[Tx, Order, Payment], dict[str, Any]] | None = None,
     notification: Callable[[Tx, Order, Payment], dict[str, Any]] | None = None,
     pages: Callable[[Any], list[Any]] | None = None,
+    options: type[ProviderOptions] = ProviderOptions,
 ) -> Channel:
-    """pages  pages of the room's own, beside its simulator's"""
+    """pages    pages of the room's own, beside its simulator's
+    options  what a merchant may have otherwise here, where that is more than elsewhere
+    """
     made: list[Channel] = []
 
     def all_pages(wiring: Any) -> list[Any]:
@@ -40,14 +45,15 @@ def provider_channel(
         title=title,
         service_id=service_id,
         acquirer_id=acquirer_id,
+        acquirer_name=acquirer_name,
         endpoints=endpoints,
         blocks=blocks,
         status=status,
         notification=notification,
         pages=all_pages,
         magic_values=party.magic_values,
-        options=ProviderOptions,
-        read_options=read_provider_options,
+        options=options,
+        read_options=lambda sent: convert_options(sent, options),
         open=lambda parts: _open(parts, party, made),
         sweep=_sweep,
         drive=_drive,
@@ -64,7 +70,7 @@ def _open(parts: Parts, party: Party, made: list[Channel]) -> ProviderRoom | Non
 
 
 async def _sweep(room: ProviderRoom) -> int:
-    return await room.sweep()
+    return await room.sweep() + await sweep_refunds(room)
 
 
 async def _drive(room: ProviderRoom, _channel: Channel, payment_id: str, outcome: str, code: str | None) -> None:
@@ -72,11 +78,17 @@ async def _drive(room: ProviderRoom, _channel: Channel, payment_id: str, outcome
     from gerbang.providers.simulator import SimulatedProvider
 
     assert isinstance(room.provider, SimulatedProvider), "outcomes are played by the pretend provider"
-    await room.provider.play(payment_id, outcome, reason=code)
-    await room.hear(payment_id)
+    announced = await room.database.read(lambda tx: _announced(tx, payment_id))
+    await room.provider.play(announced, outcome, reason=code)
+    await room.hear(announced)
 
 
 def _choose(tx: Tx, payment_id: str, wanted: Mapping[str, str | None]) -> None:
     from gerbang.providers.simulator import choose
 
-    choose(tx, payment_id, wanted.get("outcome"))
+    choose(tx, _announced(tx, payment_id), wanted.get("outcome"))
+
+
+def _announced(tx: Tx, payment_id: str) -> str:
+    """The payment that the provider knows: the first of a code that is paid again and again."""
+    return str(get_payment(tx, payment_id)[1].details.get("announced_as", payment_id))

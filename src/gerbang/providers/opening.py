@@ -43,8 +43,10 @@ def open_with_provider(
     return_url: str | None = None,
     cancel_url: str | None = None,
     facts: Mapping[str, Any] | None = None,
+    prepare: Callable[[Order, Payment], Mapping[str, Any]] = lambda _order, _payment: {},
     expires_min: int | None = None,
     retriable: bool = False,
+    waits: bool = False,
 ) -> Ask:
     """An action's whole work: the order is on disk before anybody outside hears of it, and the answer is made of what they said.
 
@@ -52,7 +54,11 @@ def open_with_provider(
     override    additional_info.override_notification_url
     details     what the order keeps beside the request's additional_info
     facts       what the provider is told besides
+    prepare     what the payment needs before anybody hears of it, in the transaction that opens it; returns more such facts. Done
+                again when the same request announces the payment again
     expires_min asked for by the request; else the merchant's own, else the channel's
+    waits       `answer` returns an Ask that waits for the buyer: a call that comes again before it was answered (a restart, another
+                process) finds its order, whatever became of it since, and `answer` says so
 
     Raises Refused: CHANNEL_NOT_ENABLED, INVOICE_ALREADY_USED, INVOICE_ALREADY_PAID; PROVIDER_SILENT afterwards, and then the same
     request again announces the same payment again.
@@ -73,24 +79,33 @@ def open_with_provider(
             kept["warnings"] = [*kept.get("warnings", ()), warning]
     minutes = expires_min or options.expiry_min or party.expiry_min
     withdrawn: list[str] = []
-    found = _unanswered(call, invoice_number, amount, kept)
+    found = _unanswered(call, invoice_number, amount, kept, announced=waits)
     if found is None:
         earlier = find_order(call.tx, call.merchant.client_id, invoice_number) if retriable else None
         if earlier is not None and earlier.invoice_number == invoice_number:
             withdrawn = [one.id for one in payments_of(call.tx, earlier.id) if not one.state.is_final]
-        found = open_order(
-            call.tx,
-            merchant_id=call.merchant.client_id,
-            invoice_number=invoice_number,
-            amount=Rupiah(amount),
-            channel=party.code,
-            request_id=call.request_id,
-            details=kept,
-            expires_at=call.now + timedelta(minutes=minutes),
-            now=call.now,
-            retriable=retriable,
-        )
-    _, payment = found
+        try:
+            found = open_order(
+                call.tx,
+                merchant_id=call.merchant.client_id,
+                invoice_number=invoice_number,
+                amount=Rupiah(amount),
+                channel=party.code,
+                request_id=call.request_id,
+                details=kept,
+                expires_at=call.now + timedelta(minutes=minutes),
+                now=call.now,
+                retriable=retriable,
+            )
+        except Refused as refused:
+            # Perhaps by the same request in another process, quicker by a moment.
+            found = _unanswered(call, invoice_number, amount, kept, announced=waits)
+            if found is None or refused.reason is not Reason.INVOICE_ALREADY_USED:
+                raise
+    order, payment = found
+    known = payment.details.get("reference")
+    begun = Begun(str(known), payment.details.get("url")) if known else None
+    told = {**(facts or {}), **prepare(order, payment)}
     asked = Asked(
         payment_id=payment.id,
         channel=party.code,
@@ -105,12 +120,14 @@ def open_with_provider(
         payer=payer,
         return_url=return_url or options.return_url,
         cancel_url=cancel_url,
-        facts=dict(facts or {}),
+        facts=told,
     )
 
     async def ask() -> Begun | TurnedDown | None:
         for payment_id in withdrawn:
             await room.withdraw(payment_id)
+        if begun is not None:
+            return begun
         return await room.begin(asked)
 
     def after(call: Call, said: Begun | TurnedDown | None) -> ActionResult:
@@ -128,14 +145,19 @@ def open_with_provider(
     return Ask(ask, after)
 
 
-def _unanswered(call: Call, invoice_number: str, amount: int, details: dict[str, Any]) -> tuple[Order, Payment] | None:
-    """The order that this very request opened before, when the provider's answer never reached us."""
+def _unanswered(
+    call: Call, invoice_number: str, amount: int, details: dict[str, Any], *, announced: bool
+) -> tuple[Order, Payment] | None:
+    """The order that this very request opened before, when the provider's answer never reached us.
+
+    announced  also when it did, and the merchant was not answered
+    """
     order = find_order(call.tx, call.merchant.client_id, invoice_number)
     if order is None or order.request_id != call.request_id or order.invoice_number != invoice_number:
         return None
     payment = payments_of(call.tx, order.id)[-1]
     kept = {name: value for name, value in order.details.items() if name != "earlier_request_ids"}
     same = order.amount == amount and kept == msgspec.json.decode(msgspec.json.encode(details))
-    if not same or payment.state is not PaymentState.PENDING or "reference" in payment.details:
+    if not same or (not announced and (payment.state is not PaymentState.PENDING or "reference" in payment.details)):
         return None
     return order, payment

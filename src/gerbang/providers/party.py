@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from gerbang.providers.questions import Asked
 from gerbang.web.theme import Theme
@@ -58,6 +58,13 @@ class Plan:
     interest_bp: int
 
 
+# The pretend buyer: rich enough for what a test shop sells, poor enough that a large order shows what then happens.
+BUYER = "Siti Rahma"
+BUYER_PHONE = "0812 •••• 7890"
+BALANCE = 25_000_000
+LIMIT = 5_000_000
+
+
 def goes_back(asked: Asked, outcome: str) -> str | None:
     """Where a buyer goes afterwards: back to the shop, however it ended."""
     return asked.return_url
@@ -73,7 +80,10 @@ class Party:
     behaviours  what a tester can make it do
     decide      what an order itself asks for (a magic phone number), before amounts are looked at
     refuses     whether it turns an order down at once, and why
+    at_once     what it does with an order by itself as soon as it hears of it (a magic phone number); None: waits for its buyer
+    facts       what it says of an order besides its reference, the same whenever asked
     leads       (asked, outcome) → where the buyer's browser goes; None: the simulator's own last page
+    tells       (asked, receipt) → what else a report of money says
     """
 
     code: str
@@ -89,7 +99,10 @@ class Party:
     magic: Mapping[str, str] = field(default_factory=dict)
     decide: Callable[[Asked], Behaviour | None] = lambda _asked: None
     refuses: Callable[[Asked], str | None] = lambda _asked: None
+    at_once: Callable[[Asked], Behaviour | None] = lambda _asked: None
+    facts: Callable[[Asked], dict[str, Any]] = lambda _asked: {}
     leads: Callable[[Asked, str], str | None] = goes_back
+    tells: Callable[[Asked, str], dict[str, Any]] = lambda _asked, _receipt: {}
 
     @property
     def page_path(self) -> str:

@@ -6,7 +6,7 @@ from gerbang.channel import Channel
 from gerbang.ledger import account
 from gerbang.merchants import get
 from gerbang.money import Rupiah
-from gerbang.payments import Move, Payment, PaymentState, get_payment, keep_details, take
+from gerbang.payments import Move, Payment, PaymentState, get_payment, is_reusable, keep_details, open_another, take
 from gerbang.payments.moves import hold_payment
 from gerbang.payments.unexpected import Unawaited, hold_unexpected
 from gerbang.protocols.nonsnap.notification import notify
@@ -16,6 +16,8 @@ from gerbang.providers.terms import fee_of, settles_at
 from gerbang.settings import Settings
 from gerbang.storage import Tx
 
+# What the provider was told at first holds for every payment of a code that is paid more than once.
+_OF_THE_ORDER = ("reference", "url", "payment_code")
 _MOVES = {"REFUSED": Move.DECLINED, "CANCELLED": Move.CANCELLED, "EXPIRED": Move.TIMED_OUT}
 
 
@@ -48,7 +50,15 @@ def take_report(tx: Tx, channel: Channel, report: Report, *, settings: Settings,
         return payment
     if payment.details.get("receipt") == report.receipt:
         return payment  # heard before
-    reason = _unawaited(payment, report)
+    again = is_reusable(order) and payment.state.is_paid
+    if again and report.at < payment.expires_at and report.amount == payment.amount:
+        another = open_another(tx, order, payment, receipt=report.receipt, now=now)
+        if another is None:
+            return payment  # heard before
+        kept = {name: payment.details[name] for name in _OF_THE_ORDER if name in payment.details}
+        payment = keep_details(tx, another, {**kept, "announced_as": payment.id})
+        again = False
+    reason = _unawaited(payment, report, again=again)
     if reason is not None:
         hold_unexpected(
             tx,
@@ -81,12 +91,13 @@ def _keep(tx: Tx, payment: Payment, report: Report) -> Payment:
     return keep_details(tx, payment, {"receipt": report.receipt, **report.facts})
 
 
-def _unawaited(payment: Payment, report: Report) -> Unawaited | None:
-    if payment.state.is_paid:
+def _unawaited(payment: Payment, report: Report, *, again: bool) -> Unawaited | None:
+    """`again`: it is paid, and could have been paid once more."""
+    if payment.state.is_paid and not again:
         return Unawaited.PAID_AGAIN
     if report.at >= payment.expires_at:
         return Unawaited.PAID_LATE
-    if payment.state is not PaymentState.PENDING:
+    if payment.state is not PaymentState.PENDING and not again:
         return Unawaited.PAID_AFTER_END
     if report.amount != payment.amount:
         return Unawaited.PAID_OTHER_AMOUNT

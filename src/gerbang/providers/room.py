@@ -3,16 +3,19 @@
 import asyncio
 import importlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from gerbang.channel import Channel, Parts
 from gerbang.errors import Reason, Refused
+from gerbang.money import Rupiah
 from gerbang.payments import Payment, find_payment
 from gerbang.payments.unexpected import UnexpectedMoney, claim_unexpected, end_unexpected
 from gerbang.providers.party import Party
 from gerbang.providers.questions import Asked, Begun, Provider, Report, TurnedDown
 from gerbang.providers.reports import source_of, take_report
+from gerbang.providers.watch import Watch
 from gerbang.settings import BadSettings
 from gerbang.storage import StorageBusy, Tx
 
@@ -33,6 +36,8 @@ class ProviderRoom:
         self.party = party
         self.provider = provider
         self._channel = channel
+        self._watch = Watch(parts.database, parts.clock, every_s=parts.settings.poll_interval_s)
+        self._ask_again: dict[str, float] = {}
 
     @property
     def channel(self) -> Channel:
@@ -42,14 +47,31 @@ class ProviderRoom:
         """Announce an order; None when the provider is silent."""
         return await self._in_time(self.provider.begin(asked), f"announcing {asked.payment_id}")
 
-    async def withdraw(self, payment_id: str) -> None:
-        """Tell the provider that an order is void. Should it be paid all the same, the money goes back."""
-        await self._in_time(self.provider.withdraw(payment_id), f"withdrawing {payment_id}")
+    async def wait_for_end(self, payment_id: str, *, timeout_s: float) -> None:
+        """Until the payment is no longer PENDING, but no longer than `timeout_s`. Nothing is held meanwhile."""
+        await self._in_time(self.hear(payment_id), f"hearing of {payment_id}")  # perhaps it has decided already
+        await self._watch.ended(payment_id, timeout_s=timeout_s)
 
-    async def give_back(self, question_id: str, payment: Payment) -> bool | None:
+    async def withdraw(self, payment_id: str) -> bool | None:
+        """Tell the provider that an order is void; None when it is silent. Should it be paid all the same, the money goes back."""
+        return await self._in_time(self.provider.withdraw(payment_id), f"withdrawing {payment_id}")
+
+    async def give_back(self, question_id: str, payment: Payment, amount: Rupiah) -> bool | None:
         """Return a paid payment's money; None when the provider is silent, and then the same question may be asked again."""
         receipt = str(payment.details["receipt"])
-        return await self._in_time(self.provider.give_back(question_id, receipt, payment.amount), f"giving back {payment.id}")
+        return await self._in_time(self.provider.give_back(question_id, receipt, amount), f"giving back {payment.id}")
+
+    def due_again(self, questions: set[str], *, after_s: float) -> set[str]:
+        """Which of the open questions to ask now: each once in `after_s`, and none that was opened a moment ago.
+
+        Kept here and not on disk: whoever else asks too asks the same question.
+        """
+        real = time.monotonic()
+        first = real + self.settings.provider_timeout_s
+        self._ask_again = {one: self._ask_again.get(one, first) for one in questions}
+        due = {one for one, at in self._ask_again.items() if at <= real}
+        self._ask_again.update(dict.fromkeys(due, real + after_s))
+        return due
 
     async def _in_time(self, answer: Awaitable[_T], what: str) -> _T | None:
         try:

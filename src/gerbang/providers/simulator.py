@@ -4,7 +4,7 @@ What it does with an order is decided by its buyer's press of a button, by what 
 (`party.py`). It goes on by itself after `kill -9`: what it has to report is on its own pages of the database.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +22,8 @@ from gerbang.storage import Row, Tx
 
 SLOW = timedelta(seconds=20)
 LATE = timedelta(minutes=1)
+
+_PAYING = (Behaviour.SUCCESS, Behaviour.SLOW, Behaviour.PAID_TWICE, Behaviour.PAID_LATE)
 
 _WAITING, _DECIDED, _SILENT, _WITHDRAWN, _TURNED_DOWN = "WAITING", "DECIDED", "SILENT", "WITHDRAWN", "TURNED_DOWN"
 
@@ -51,11 +53,34 @@ class SimulatedOrder:
     def is_silent(self) -> bool:
         return self.state == _SILENT
 
+    @property
+    def is_withdrawn(self) -> bool:
+        return self.state == _WITHDRAWN
+
+    @property
+    def is_reusable(self) -> bool:
+        """Paid, it goes on waiting: its code can be paid again."""
+        return self.asked.facts.get("reusable") is True
+
 
 def find_simulated(tx: Tx, payment_id: str) -> SimulatedOrder | None:
     """What the pretend provider knows of an order."""
     row = tx.one("select * from simulated_order where payment_id = :payment_id", {"payment_id": payment_id})
     return None if row is None else _order_from(row)
+
+
+def find_by_code(tx: Tx, channel: str, code: str) -> SimulatedOrder | None:
+    """The newest order that a payment code stands for."""
+    row = tx.one(
+        "select * from simulated_order where channel = :channel and code = :code order by payment_id desc limit 1",
+        {"channel": channel, "code": code},
+    )
+    return None if row is None else _order_from(row)
+
+
+def hold_simulated(tx: Tx, payment_id: str) -> None:
+    """Whoever else does something with this order waits until the transaction ends."""
+    tx.execute("update simulated_order set state = state where payment_id = :payment_id", {"payment_id": payment_id})
 
 
 def waiting(tx: Tx, channel: str, *, now: datetime, limit: int = 20) -> list[SimulatedOrder]:
@@ -92,28 +117,39 @@ def decide(
     reason: str | None = None,
     payer: str | None = None,
     facts: dict[str, Any] | None = None,
+    receipt: str | None = None,
+    tells: Callable[[Asked, str], dict[str, Any]] = lambda _asked, _receipt: {},
 ) -> None:
     """The buyer, or whoever plays the buyer, did something: what has to be reported is written down.
+
+    receipt  the number of what is reported, where it is known before
+    tells    (asked, receipt) → what each report of money says besides
 
     Raises Refused(PAYMENT_MOVED_ON) when the order is decided, withdrawn or over.
     """
     if now >= order.expires_at:
         raise Refused(Reason.PAYMENT_MOVED_ON, payment=order.payment_id)
     state = _SILENT if behaviour is Behaviour.NO_ANSWER else _DECIDED
+    chosen: str | None = behaviour.value
+    if order.is_reusable and behaviour in _PAYING:
+        state, chosen = _WAITING, None
     won = tx.execute(
         "update simulated_order set state = :state, chosen = :chosen where payment_id = :payment_id and state = 'WAITING'",
-        {"payment_id": order.payment_id, "state": state, "chosen": behaviour.value},
+        {"payment_id": order.payment_id, "state": state, "chosen": chosen},
     )
     if won != 1:
         raise Refused(Reason.PAYMENT_MOVED_ON, payment=order.payment_id)
 
+    numbers = iter((receipt,) if receipt else ())
+
     def report(outcome: Any, at: datetime, due: datetime, why: str | None = None) -> None:
         paid = outcome == "PAID"
+        number = next(numbers, None) or new_id("rcp")
         _write_report(
             tx,
             order.asked.channel,
             Report(
-                receipt=new_id("rcp"),
+                receipt=number,
                 payment_id=order.payment_id,
                 outcome=outcome,
                 at=at,
@@ -121,7 +157,7 @@ def decide(
                 approval_code=new_digits(6) if paid else None,
                 payer=payer,
                 reason=why,
-                facts=facts or {},
+                facts={**(tells(order.asked, number) if paid else {}), **(facts or {})},
             ),
             due,
         )
@@ -163,9 +199,9 @@ class SimulatedProvider:
 
     def _begin(self, tx: Tx, asked: Asked) -> Begun | TurnedDown:
         refused = self._party.refuses(asked)
-        tx.execute(
-            "insert into simulated_order (payment_id, channel, reference, asked, state, expires_at)"
-            " values (:payment_id, :channel, :reference, :asked, :state, :expires_at) on conflict do nothing",
+        new = tx.execute(
+            "insert into simulated_order (payment_id, channel, reference, asked, state, expires_at, code)"
+            " values (:payment_id, :channel, :reference, :asked, :state, :expires_at, :code) on conflict do nothing",
             {
                 "payment_id": asked.payment_id,
                 "channel": asked.channel,
@@ -173,14 +209,18 @@ class SimulatedProvider:
                 "asked": msgspec.json.encode(asked).decode(),
                 "state": _TURNED_DOWN if refused else _WAITING,
                 "expires_at": to_ms(asked.expires_at),
+                "code": asked.facts.get("code"),
             },
         )
         order = find_simulated(tx, asked.payment_id)
         assert order is not None, asked.payment_id
         if order.state == _TURNED_DOWN:
             return TurnedDown(refused or "REFUSED")
+        at_once = self._party.at_once(asked) if new else None
+        if at_once is not None:
+            decide(tx, order, at_once, now=self._clock.now(), tells=self._party.tells)
         url = None if self._party.kind == "cashier" else f"{asked.home}{self._party.page_path}/{asked.payment_id}"
-        return Begun(order.reference, url)
+        return Begun(order.reference, url, self._party.facts(asked))
 
     async def reports(self, payment_id: str | None = None) -> Sequence[Report]:
         """Those that are due by the sandbox's clock."""
@@ -203,10 +243,10 @@ class SimulatedProvider:
         )
 
     async def withdraw(self, payment_id: str) -> bool:
-        """Only what nobody has paid."""
+        """Only what nobody has paid; asked again, the answer is the same."""
         won = await self._database.transact(
             lambda tx: tx.execute(
-                "update simulated_order set state = 'WITHDRAWN' where payment_id = :payment_id and state in ('WAITING', 'SILENT')",
+                "update simulated_order set state = 'WITHDRAWN' where payment_id = :payment_id and state in ('WAITING', 'SILENT', 'WITHDRAWN')",
                 {"payment_id": payment_id},
             )
         )
@@ -227,7 +267,8 @@ class SimulatedProvider:
             order = find_simulated(tx, payment_id)
             if order is None:
                 raise Refused(Reason.PAYMENT_BUSY, payment=payment_id)
-            decide(tx, order, Behaviour(outcome), now=self._clock.now(), reason=reason, payer=payer)
+            now, tells = self._clock.now(), self._party.tells
+            decide(tx, order, Behaviour(outcome), now=now, reason=reason, payer=payer, tells=tells)
 
         await self._database.transact(act)
 
@@ -280,6 +321,15 @@ def reports_about(tx: Tx, payment_id: str) -> list[tuple[Report, datetime | None
     return [
         (msgspec.json.decode(row["body"], type=Report), None if row["due_at"] is None else from_ms(row["due_at"])) for row in rows
     ]
+
+
+def find_report(tx: Tx, channel: str, receipt: str) -> Report | None:
+    """What was reported under this number."""
+    row = tx.one(
+        "select body from simulated_report where channel = :channel and receipt = :receipt",
+        {"channel": channel, "receipt": receipt},
+    )
+    return None if row is None else msgspec.json.decode(row["body"], type=Report)
 
 
 def keep_of_buyer(tx: Tx, payment_id: str, details: dict[str, Any]) -> None:

@@ -1,12 +1,11 @@
 """What a merchant has otherwise on a channel of a provider: whether it has it at all, and what a payment costs."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from gerbang.channel import convert_options
 from gerbang.clock import next_midnight
 from gerbang.merchants import Merchant
 from gerbang.money import Rupiah, basis_points
@@ -28,14 +27,18 @@ class ProviderOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_un
     return_url: Annotated[str, Meta(max_length=2048)] | None = None
 
 
-def read_provider_options(sent: Any) -> ProviderOptions:
-    """Raises Refused(FIELD_INVALID, field=…)."""
-    return convert_options(sent, ProviderOptions)
+T = TypeVar("T", bound=ProviderOptions)
+
+
+def terms_of(merchant: Merchant, channel_code: str, kind: type[T]) -> T:
+    """The merchant's terms on a channel, defaults included; of a room that has more of them than `kind`, those of `kind`."""
+    own = merchant.options.channels.get(channel_code, {})
+    return msgspec.convert({name: own[name] for name in kind.__struct_fields__ if name in own}, kind)
 
 
 def options_of(merchant: Merchant, channel_code: str) -> ProviderOptions:
-    """The merchant's terms on a channel, defaults included."""
-    return msgspec.convert(merchant.options.channels.get(channel_code, {}), ProviderOptions)
+    """What a merchant has otherwise on every such channel."""
+    return terms_of(merchant, channel_code, ProviderOptions)
 
 
 def fee_of(merchant: Merchant, channel_code: str, amount: Rupiah) -> Rupiah:

@@ -84,6 +84,13 @@ CREATE TABLE event (
   PRIMARY KEY (id)
 );
 CREATE INDEX event_subject ON event (subject);
+CREATE TABLE further_payment (
+  channel TEXT NOT NULL,
+  receipt TEXT NOT NULL,
+  payment_id TEXT NOT NULL,
+  PRIMARY KEY (channel, receipt)
+);
+COMMENT ON TABLE further_payment IS 'Payments of a code that can be paid many times, after the first: one for each receipt of whoever took the money';
 CREATE TABLE instance (
   name TEXT NOT NULL,
   value TEXT NOT NULL,
@@ -184,6 +191,13 @@ CREATE TABLE partner_reference (
 );
 CREATE INDEX partner_reference_subject ON partner_reference (subject);
 COMMENT ON TABLE partner_reference IS 'partnerReferenceNo and partnerRefundNo: used once per partner and service, for ever; subject is what it made';
+CREATE TABLE payment_code (
+  channel TEXT NOT NULL,
+  code TEXT NOT NULL,
+  payment_id TEXT NOT NULL,
+  PRIMARY KEY (channel, code)
+);
+COMMENT ON TABLE payment_code IS 'The payment that a code paid at somebody else''s counter stands for; another''s once that one is over';
 CREATE TABLE reply (
   scope BYTEA NOT NULL,
   body_hash BYTEA NOT NULL,
@@ -222,8 +236,10 @@ CREATE TABLE simulated_order (
   chosen TEXT,
   details TEXT DEFAULT '{}' NOT NULL,
   expires_at BIGINT NOT NULL,
+  code TEXT,
   PRIMARY KEY (payment_id)
 );
+CREATE INDEX simulated_order_code ON simulated_order (channel, code);
 CREATE INDEX simulated_order_waiting ON simulated_order (channel, expires_at) WHERE state = 'WAITING';
 COMMENT ON TABLE simulated_order IS 'Sandbox: what a pretend provider knows about an order';
 CREATE TABLE simulated_report (

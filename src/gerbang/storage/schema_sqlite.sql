@@ -82,6 +82,12 @@ CREATE TABLE event (
   PRIMARY KEY (id)
 );
 CREATE INDEX event_subject ON event (subject);
+CREATE TABLE further_payment (
+  channel TEXT NOT NULL,
+  receipt TEXT NOT NULL,
+  payment_id TEXT NOT NULL,
+  PRIMARY KEY (channel, receipt)
+);
 CREATE TABLE instance (
   name TEXT NOT NULL,
   value TEXT NOT NULL,
@@ -177,6 +183,12 @@ CREATE TABLE partner_reference (
   PRIMARY KEY (merchant_id, service_code, reference)
 );
 CREATE INDEX partner_reference_subject ON partner_reference (subject);
+CREATE TABLE payment_code (
+  channel TEXT NOT NULL,
+  code TEXT NOT NULL,
+  payment_id TEXT NOT NULL,
+  PRIMARY KEY (channel, code)
+);
 CREATE TABLE reply (
   scope BLOB NOT NULL,
   body_hash BLOB NOT NULL,
@@ -213,8 +225,10 @@ CREATE TABLE simulated_order (
   chosen TEXT,
   details TEXT DEFAULT '{}' NOT NULL,
   expires_at BIGINT NOT NULL,
+  code TEXT,
   PRIMARY KEY (payment_id)
 );
+CREATE INDEX simulated_order_code ON simulated_order (channel, code);
 CREATE INDEX simulated_order_waiting ON simulated_order (channel, expires_at) WHERE state = 'WAITING';
 CREATE TABLE simulated_report (
   receipt TEXT NOT NULL,

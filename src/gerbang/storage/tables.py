@@ -660,6 +660,24 @@ unexpected_money = Table(
     comment="Money a provider took that no payment waited for: HELD until it is RETURNED, or KEPT for a person to send back",
 )
 
+payment_code = Table(
+    "payment_code",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
+    Column("payment_id", Text, nullable=False),
+    comment="The payment that a code paid at somebody else's counter stands for; another's once that one is over",
+)
+
+further_payment = Table(
+    "further_payment",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("receipt", Text, primary_key=True),
+    Column("payment_id", Text, nullable=False),
+    comment="Payments of a code that can be paid many times, after the first: one for each receipt of whoever took the money",
+)
+
 simulated_order = Table(
     "simulated_order",
     metadata,
@@ -671,6 +689,8 @@ simulated_order = Table(
     Column("chosen", Text),
     Column("details", Text, nullable=False, server_default="{}"),
     Column("expires_at", BigInteger, nullable=False),
+    Column("code", Text),
+    Index("simulated_order_code", "channel", "code"),
     Index(
         "simulated_order_waiting",
         "channel",

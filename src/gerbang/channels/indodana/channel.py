@@ -4,9 +4,9 @@ from typing import Any
 
 from gerbang.channels.indodana.wire import CATEGORIES, OrderRequest, OrderResponse
 from gerbang.endpoint import Ask, Call, Endpoint
-from gerbang.errors import Reason, Refused
 from gerbang.payments import Order, Payment
 from gerbang.providers.channel import provider_channel
+from gerbang.providers.line_items import adding_up
 from gerbang.providers.opening import open_with_provider
 from gerbang.providers.party import Party
 from gerbang.providers.paylater import (
@@ -19,7 +19,7 @@ from gerbang.providers.paylater import (
     peer_to_peer_answer,
     turns_down,
 )
-from gerbang.providers.questions import Begun, Item, TurnedDown
+from gerbang.providers.questions import Begun, TurnedDown
 from gerbang.providers.wire import OrderEcho, override_of
 from gerbang.web.theme import Theme
 
@@ -43,10 +43,7 @@ PARTY = Party(
 def generate_order(call: Call, body: OrderRequest) -> Ask:
     """Write the order down, announce it, and say where its buyer signs (S3-02, S3-43)."""
     order, lender = body.order, body.peer_to_peer_info
-    if not order.line_items:
-        raise Refused(Reason.FIELD_MISSING, field="order.line_items")
-    if sum(item.price * item.quantity for item in order.line_items) != order.amount:
-        raise Refused(Reason.LINE_ITEMS_DO_NOT_ADD_UP, field="order.line_items")  # S3-12, decision D-13
+    items = adding_up(order.line_items, order.amount)  # S3-12
     check_phone(body.customer.phone, "customer.phone")
     return open_with_provider(
         call,
@@ -54,7 +51,7 @@ def generate_order(call: Call, body: OrderRequest) -> Ask:
         amount=order.amount,
         override=override_of(body.additional_info),
         details=_details(body),
-        items=[Item(one.name, int(one.price), one.quantity) for one in order.line_items],
+        items=items,
         payer=body.customer.phone,
         return_url=order.callback_url,
         cancel_url=order.callback_url_cancel,

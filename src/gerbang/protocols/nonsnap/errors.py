@@ -57,6 +57,8 @@ BY_REASON = {
     Reason.LINE_ITEMS_DO_NOT_ADD_UP: Answer(400, "INVALID_PARAMETER", "Invalid Total Amount And Line Items", _BODY),
     Reason.INVOICE_ALREADY_USED: Answer(400, "INVALID_PARAMETER", "Invoice Number Already Used", _BODY),
     Reason.INVOICE_ALREADY_PAID: Answer(400, "INVALID_PARAMETER", "Invoice Number Already Paid", _BODY),
+    # In the words of a used invoice number. [inferred]
+    Reason.PAYMENT_CODE_IN_USE: Answer(400, "INVALID_PARAMETER", "Payment Code Already Used", _BODY),
     Reason.REQUEST_IN_PROGRESS: Answer(409, "idempotent_request", "Idempotent Request", _HEADER),
     Reason.CHANNEL_NOT_ENABLED: Answer(400, "CHANNEL_NOT_ENABLED", "Payment Channel Is Inactive", _BODY),
     Reason.PAYMENT_BUSY: Answer(409, "INVALID_PARAMETER", "Payment Is Being Processed", _BODY),

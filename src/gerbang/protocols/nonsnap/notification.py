@@ -91,7 +91,7 @@ def notification_body(channel: Channel, order: Order, payment: Payment) -> dict[
     """The body, keys in the order of decision D-8. `transaction.date` is business time, true UTC."""
     body: dict[str, Any] = {
         "service": {"id": channel.service_id},
-        "acquirer": {"id": channel.acquirer_id},
+        "acquirer": {"id": channel.acquirer_id, **({"name": channel.acquirer_name} if channel.acquirer_name else {})},
         "channel": {"id": channel.code},
         "order": {"invoice_number": order.invoice_number, "amount": payment.amount},
         "transaction": {

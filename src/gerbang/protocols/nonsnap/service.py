@@ -1,28 +1,30 @@
 """Serving the non-SNAP API: check, decode, act in one transaction, answer signed.
 
 The way of a request: headers → timestamp → client → signature → (one transaction: look for a first answer, decode, act,
-keep the answer) → sign. Nothing is written for a request that is refused.
+keep the answer) → sign. Nothing is written for a request that is refused. A body that is signed by itself needs no headers.
 """
 
 import asyncio
+import hmac
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 
 from gerbang.clock import Clock, iso_z, real_now
-from gerbang.endpoint import Call, Declined, Endpoint, HttpReply, HttpRequest, InProgress
+from gerbang.endpoint import BodySignature, Call, Declined, Endpoint, HttpReply, HttpRequest, InProgress
 from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, MerchantDirectory
 from gerbang.protocols.asking import Asking, Final, settle
 from gerbang.protocols.nonsnap import errors
 from gerbang.protocols.nonsnap.decode import decode, read_object
-from gerbang.protocols.nonsnap.errors import Rejected, answer_to, body_of
+from gerbang.protocols.nonsnap.errors import BY_REASON, Rejected, answer_to, body_of
 from gerbang.protocols.nonsnap.headers import check_timestamp, is_genuine, read_headers
 from gerbang.protocols.nonsnap.replies import ReplyKey, first_reply, keep_reply, reply_key, request_id_was_used
-from gerbang.protocols.nonsnap.signature import sign, string_to_sign, targets_of
+from gerbang.protocols.nonsnap.signature import check_sum, sign, string_to_sign, targets_of
 from gerbang.settings import Settings
 from gerbang.storage import Database, Retry, StorageBusy, Tx
 
@@ -32,12 +34,21 @@ _REPEAT_WAIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class _Caller:
+    merchant: Merchant
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Outcome:
     status: int
     body: bytes
 
 
 _Act = Callable[[Tx], bytes | Asking[bytes]]
+
+Committed = Callable[[str, str], Awaitable[None]]
+"""Sandbox: what comes between the commit of a writing call and its answer (client id, Request-Id). Never raises."""
 
 
 def _encode(answer: Final) -> bytes:
@@ -53,7 +64,15 @@ def _encoded(body: bytes | Asking[bytes]) -> bytes:
 class NonSnap:
     """The guard of every Client-Id style endpoint."""
 
-    def __init__(self, database: Database, directory: MerchantDirectory, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        directory: MerchantDirectory,
+        clock: Clock,
+        settings: Settings,
+        committed: Committed | None = None,
+    ) -> None:
+        self._committed = committed
         self._database = database
         self._directory = directory
         self._clock = clock
@@ -65,8 +84,11 @@ class NonSnap:
         """Answer one request. Never raises: whatever goes wrong inside answers as an internal error and is logged."""
         merchant: Merchant | None = None
         try:
-            merchant = await self._authenticate(endpoint, request)
-            outcome = await self._run(endpoint, request, merchant, path_value)
+            caller = await self._authenticate(endpoint, request)
+            merchant = caller.merchant
+            outcome = await self._run(endpoint, request, caller, path_value)
+            if self._committed is not None and endpoint.writes and outcome.status == 200:
+                await self._committed(merchant.client_id, caller.request_id)
         except Rejected as rejected:
             outcome = _Outcome(rejected.answer.status, body_of(rejected.answer, rejected.facts))
             # A wrong signature is answered signed too, when the client is known: it can at least check ours.
@@ -78,6 +100,10 @@ class NonSnap:
             outcome = _Outcome(answer.status, body_of(answer, refused.facts))
         except StorageBusy as busy:
             log.warning("%s %s: storage busy: %s", request.method, request.raw_path, busy)
+            outcome = _Outcome(errors.BUSY.status, body_of(errors.BUSY, {}))
+        except asyncio.CancelledError:
+            # The server stops and has waited long enough. What is on disk goes on, and so does the same request again.
+            log.warning("%s %s was not over when the server stopped", request.method, request.raw_path)
             outcome = _Outcome(errors.BUSY.status, body_of(errors.BUSY, {}))
         except Exception:
             log.exception("%s %s request %s", request.method, request.raw_path, request.headers.get("request-id"))
@@ -104,7 +130,36 @@ class NonSnap:
             log.exception("looking up a client")
             return None
 
-    async def _authenticate(self, endpoint: Endpoint, request: HttpRequest) -> Merchant:
+    async def _authenticate(self, endpoint: Endpoint, request: HttpRequest) -> _Caller:
+        """Raise Rejected for the first thing wrong."""
+        if endpoint.body_signature is None:
+            return await self._by_headers(endpoint, request)
+        # Headers that are there and wrong are no reason to believe the body alone.
+        caller = await self._by_headers(endpoint, request) if request.headers.get("signature", "").strip() else None
+        signed = await self._by_body(endpoint.body_signature, read_object(request.body))
+        if request.headers.get("client-id", "").strip() not in ("", signed.merchant.client_id):
+            raise Rejected(errors.INVALID_CLIENT_ID)
+        return caller or signed
+
+    async def _by_body(self, signature: BodySignature, body: Mapping[str, Any]) -> _Caller:
+        """Who signed the body. What is signed names the call, there being no Request-Id: the same body is the same call."""
+        client_id, sent = [_text_at(body, way) for way in (signature.client_id, signature.check_sum)]
+        if not (client_id.isascii() and client_id.isprintable()):
+            raise Rejected(errors.INVALID_CLIENT_ID)
+        text = signature.text(body)
+        for fresh in (False, True):  # the key may have changed a moment ago
+            merchant = await self._directory.find(client_id, fresh=fresh)
+            if merchant is None:
+                raise Rejected(errors.INVALID_CLIENT_ID)
+            wanted = check_sum(text, merchant.secret_key)
+            if hmac.compare_digest(sent.encode(errors="replace"), wanted.encode()):
+                return _Caller(merchant, wanted)
+        if self._settings.is_sandbox:
+            name = ".".join(signature.check_sum)
+            log.warning("wrong %s from %s; it is the SHA-256 of %r and, without a space, the secret key", name, client_id, text)
+        raise Rejected(errors.INVALID_SIGNATURE)
+
+    async def _by_headers(self, endpoint: Endpoint, request: HttpRequest) -> _Caller:
         """Raise Rejected for the first thing wrong, in the order observed at DOKU."""
         sent = read_headers(request.headers)
         check_timestamp(sent.timestamp, real=real_now(), window_s=self._settings.request_timestamp_window_s)
@@ -114,7 +169,7 @@ class NonSnap:
         targets = targets_of(request.raw_path, request.query)
         body = request.body if endpoint.writes else None
         if is_genuine(sent, merchant, targets=targets, body=body, digestless=endpoint.digestless_signature):
-            return merchant
+            return _Caller(merchant, sent.request_id)
         # The key may have changed a moment ago.
         fresh = await self._directory.find(sent.client_id, fresh=True)
         if (
@@ -122,7 +177,7 @@ class NonSnap:
             and fresh.secret_key != merchant.secret_key
             and is_genuine(sent, fresh, targets=targets, body=body, digestless=endpoint.digestless_signature)
         ):
-            return fresh
+            return _Caller(fresh, sent.request_id)
         if self._settings.is_sandbox:
             # The most wanted line of all: what a developer compares with what they signed. It holds no secret.
             wanted = string_to_sign(
@@ -131,21 +186,22 @@ class NonSnap:
             log.warning("wrong Signature from %s; the text to sign was %r (see: gerbang sign --help)", sent.client_id, wanted)
         raise Rejected(errors.INVALID_SIGNATURE)
 
-    async def _run(self, endpoint: Endpoint, request: HttpRequest, merchant: Merchant, path_value: str) -> _Outcome:
-        act = self._action(endpoint, request, merchant, path_value)
+    async def _run(self, endpoint: Endpoint, request: HttpRequest, caller: _Caller, path_value: str) -> _Outcome:
+        merchant = caller.merchant
+        act = self._action(endpoint, request, caller, path_value)
         if not endpoint.writes:
             return await self._database.read(lambda tx: _Outcome(200, _encoded(act(tx))))
         key = reply_key(
             merchant_id=merchant.client_id,
             method=request.method,
             path=request.raw_path,
-            request_id=request.headers["request-id"].strip(),
+            request_id=caller.request_id,
             body=request.body,
         )
         strict = merchant.strict_request_id(self._settings)
         # A strict client's repeats have the id in common, not the body.
         alike: Hashable = key.scope if strict else (key.scope, key.body_hash)
-        await self._await_twin(alike, alone=strict)
+        await self._await_twin(alike, alone=strict, wait_s=None if endpoint.repeats_join else _REPEAT_WAIT_S)
         ended = self._running.setdefault(alike, asyncio.get_running_loop().create_future())
         try:
             result = await self._database.transact(lambda tx: self._once(tx, key, act, strict=strict))
@@ -161,24 +217,25 @@ class NonSnap:
             if not ended.done():
                 ended.set_result(None)
 
-    async def _await_twin(self, alike: Hashable, *, alone: bool) -> None:
+    async def _await_twin(self, alike: Hashable, *, alone: bool, wait_s: float | None) -> None:
         """Let a repeat wait for its first call here rather than on a lock, which would hold a database connection.
 
         Only a convenience: between processes, and after this wait, the transaction decides (decision 0002). Raises
         Refused(REQUEST_IN_PROGRESS) when the first call takes longer than the documented wait.
 
-        alone  go on one after the other. Nothing in the database keeps two bodies under one id apart (strict_request_id).
+        alone   go on one after the other. Nothing in the database keeps two bodies under one id apart (strict_request_id).
+        wait_s  None: as long as the first call takes
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + _REPEAT_WAIT_S
+        deadline = None if wait_s is None else loop.time() + wait_s
         while (first := self._running.get(alike)) is not None:
-            await asyncio.wait({first}, timeout=max(0.0, deadline - loop.time()))
+            await asyncio.wait({first}, timeout=None if deadline is None else max(0.0, deadline - loop.time()))
             if not first.done():
                 raise Refused(Reason.REQUEST_IN_PROGRESS)
             if not alone:
                 return
 
-    def _action(self, endpoint: Endpoint, request: HttpRequest, merchant: Merchant, path_value: str) -> _Act:
+    def _action(self, endpoint: Endpoint, request: HttpRequest, caller: _Caller, path_value: str) -> _Act:
         # Decoding touches no database, so it happens once however often the transaction has to be run again. Its refusal waits
         # for the look-up: a repeat of an accepted request is never judged again.
         raw: dict[str, object] = {}
@@ -195,8 +252,8 @@ class NonSnap:
         def call(tx: Tx) -> Call:
             return Call(
                 tx=tx,
-                merchant=merchant,
-                request_id=request.headers["request-id"].strip(),
+                merchant=caller.merchant,
+                request_id=caller.request_id,
                 now=self._clock.now(),
                 settings=self._settings,
                 public_url=public_url,
@@ -237,6 +294,18 @@ class NonSnap:
         return _Outcome(200, body)
 
 
+def _text_at(body: Mapping[str, Any], way: tuple[str, ...]) -> str:
+    """The text, or number, at a place of the body. Raise Rejected when there is none."""
+    value: Any = body
+    for name in way:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    if value is None or not str(value).strip():
+        raise Rejected(BY_REASON[Reason.FIELD_MISSING], field=".".join(way))
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise Rejected(BY_REASON[Reason.FIELD_INVALID], field=".".join(way))
+    return str(value)
+
+
 def signed_reply(request: HttpRequest, merchant: Merchant | None, status: int, body: bytes) -> HttpReply:
     """The reply with its headers (decision D-2): both timestamps with the same value, the Response-Timestamp line signed."""
     timestamp = iso_z(real_now())
@@ -248,7 +317,8 @@ def signed_reply(request: HttpRequest, merchant: Merchant | None, status: int, b
     if request_id:
         headers.append(("Request-Id", request_id))
     headers += [("Response-Timestamp", timestamp), ("Request-Timestamp", timestamp)]
-    if merchant is not None and request_id:
+    # A call without headers has nothing that a signature could answer to.
+    if merchant is not None and client_id and request_id:
         text = string_to_sign(
             client_id=client_id,
             request_id=request_id,

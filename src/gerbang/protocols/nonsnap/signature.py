@@ -80,6 +80,12 @@ def targets_of(raw_path: str, query: str) -> tuple[str, ...]:
     return tuple(forms)
 
 
+def check_sum(text: str, secret_key: str) -> str:
+    """What proves a body that is signed by itself (OVO push): lower-case hex of the SHA-256 of its text and the secret key."""
+    # A lone surrogate is JSON, but no UTF-8.
+    return hashlib.sha256((text + secret_key).encode(errors="replace")).hexdigest()
+
+
 def target_of_url(url: str) -> str:
     """The Request-Target for calling a URL: its path, `/` when empty, with the query when it has one.
 

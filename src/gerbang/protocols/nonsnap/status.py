@@ -8,8 +8,9 @@ import msgspec
 from gerbang.channel import Channel
 from gerbang.endpoint import Call, Endpoint
 from gerbang.errors import Reason, Refused
-from gerbang.payments import find_order, payments_of
+from gerbang.payments import Payment, RefundState, find_order, payments_of, refunds_of
 from gerbang.protocols.nonsnap.notification import notification_body
+from gerbang.storage import Tx
 
 
 class StatusOrder(msgspec.Struct):
@@ -27,10 +28,11 @@ class StatusTransaction(msgspec.Struct):
     original_request_id: str
 
 
-class Identified(msgspec.Struct):
-    """An id."""
+class Identified(msgspec.Struct, omit_defaults=True):
+    """An id, and a name where DOKU says one."""
 
     id: str
+    name: str | None = None
 
 
 class StatusResponse(msgspec.Struct, omit_defaults=True):
@@ -44,6 +46,13 @@ class StatusResponse(msgspec.Struct, omit_defaults=True):
     emoney_payment: dict[str, str] | None = None
     card_payment: dict[str, Any] | None = None
     verification: dict[str, str] | None = None
+    online_to_offline_info: dict[str, str] | None = None
+    online_to_offline_payment: dict[str, Any] | None = None
+    ovo_payment: dict[str, Any] | None = None
+    shopeepay_configuration: dict[str, str] | None = None
+    shopeepay_payment: dict[str, Any] | None = None
+    peer_to_peer_info: dict[str, Any] | None = None
+    payment: dict[str, str] | None = None
     refund: dict[str, str] | None = None
     additional_info: dict[str, Any] | None = None
 
@@ -63,7 +72,7 @@ def check_status_endpoint(channels: Mapping[str, Channel]) -> Endpoint:
         if channel.status is not None:
             return channel.status(call.tx, order, payment)
         body = notification_body(channel, order, payment)
-        return {"order": body.pop("order"), "transaction": body.pop("transaction"), **body}
+        return {"order": body.pop("order"), "transaction": body.pop("transaction"), **body, **_refund(call.tx, payment)}
 
     return Endpoint(
         method="GET",
@@ -73,3 +82,13 @@ def check_status_endpoint(channels: Mapping[str, Channel]) -> Endpoint:
         response=StatusResponse,
         source="DOKU, check status API (non-SNAP)",
     )
+
+
+def _refund(tx: Tx, payment: Payment) -> dict[str, Any]:
+    """The newest refund: what alone tells that a part of a SUCCESS went back (decision D-7). Amounts are text, as for cards."""
+    if not payment.refunded:
+        return {}
+    done = [one for one in refunds_of(tx, payment.id) if one.state is RefundState.SUCCESS]
+    if not done:
+        return {}
+    return {"refund": {"amount": str(done[-1].amount), "type": done[-1].type.value, "status": "SUCCESS"}}

@@ -2,14 +2,13 @@
 
 from typing import Annotated, Any, Self
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from gerbang.errors import Reason, Refused
 from gerbang.money import NotMoney, Rupiah, format_snap_amount, parse_snap_amount
-from gerbang.protocols.decoding import ReadsItself
 
 
-class Amount(ReadsItself, frozen=True):
+class Amount(Struct, frozen=True):
     """`{"value": "10000.00", "currency": "IDR"}`. Whole rupiah only; clients also send the value without decimals or as a number."""
 
     value: Annotated[str, Meta(pattern=r"^\d{1,16}\.\d{2}$", description="two decimals, always .00")]

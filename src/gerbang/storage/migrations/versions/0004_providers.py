@@ -9,6 +9,23 @@ down_revision = "0003"
 
 def upgrade() -> None:
     op.create_table(
+        "payment_code",
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("payment_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("channel", "code"),
+        comment="The payment that a code paid at somebody else's counter stands for; another's once that one is over",
+    )
+    op.create_table(
+        "further_payment",
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("receipt", sa.Text(), nullable=False),
+        sa.Column("payment_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("channel", "receipt"),
+        comment="Payments of a code that can be paid many times, after the first: one for each receipt of whoever took the money",
+    )
+
+    op.create_table(
         "simulated_order",
         sa.Column("payment_id", sa.Text(), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
@@ -18,10 +35,12 @@ def upgrade() -> None:
         sa.Column("chosen", sa.Text(), nullable=True),
         sa.Column("details", sa.Text(), server_default="{}", nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("payment_id"),
         comment="Sandbox: what a pretend provider knows about an order",
     )
     with op.batch_alter_table("simulated_order", schema=None) as batch_op:
+        batch_op.create_index("simulated_order_code", ["channel", "code"], unique=False)
         batch_op.create_index(
             "simulated_order_waiting",
             ["channel", "expires_at"],
