@@ -8,6 +8,7 @@ import msgspec
 
 from gerbang.clock import iso_z
 from gerbang.ledger import Line, entries
+from gerbang.notifications.mischief import history as mischief_of
 from gerbang.notifications.outbox import Attempt, Notification, attempts_of, list_notifications
 from gerbang.payments import Order, Payment, Refund, events, payments_of, refunds_of
 from gerbang.storage import Tx
@@ -144,6 +145,14 @@ class AttemptRecord(msgspec.Struct):
     before: ExchangeRecord | None = None
 
 
+class MischiefRecord(msgspec.Struct):
+    """What a sandbox did to a notification because a plan said so."""
+
+    kind: str
+    what: str
+    at: str
+
+
 class NotificationRecord(msgspec.Struct):
     """A notification with every attempt."""
 
@@ -156,6 +165,7 @@ class NotificationRecord(msgspec.Struct):
     created_at: str
     next_attempt_at: str | None
     attempts: list[AttemptRecord]
+    mischief: list[MischiefRecord] = []
 
 
 class OrderRecord(msgspec.Struct):
@@ -261,6 +271,7 @@ def notification_record(tx: Tx, notification: Notification) -> NotificationRecor
         created_at=iso_z(notification.created_at),
         next_attempt_at=iso_z(notification.due_at) if notification.due_at else None,
         attempts=[attempt_record(attempt) for attempt in attempts_of(tx, notification.id)],
+        mischief=[MischiefRecord(one.kind.value, one.what, iso_z(one.at)) for one in mischief_of(tx, notification.id)],
     )
 
 

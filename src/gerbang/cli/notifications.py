@@ -11,6 +11,7 @@ from gerbang.cli.outstanding import PATIENCE_S, wait_for
 from gerbang.cli.show import heading, indented, print_facts, print_json, print_table, wib
 from gerbang.cli.trouble import Failure
 from gerbang.clock import real_now
+from gerbang.notifications.mischief import history as mischief_of
 from gerbang.notifications.outbox import (
     Attempt,
     Exchange,
@@ -48,9 +49,21 @@ def list_them(merchant: str | None, state: NotificationState | None, limit: int,
         if as_json:
             print_json(data.read(lambda tx: [notification_record(tx, one) for one in find(tx)]))
             return
-        found = data.read(lambda tx: [(one, attempts_of(tx, one.id)) for one in find(tx)])
+        found = data.read(lambda tx: [(one, attempts_of(tx, one.id), mischief_of(tx, one.id)) for one in find(tx)])
+    # What only a sandbox does is shown where it was done.
+    mischievous = any(mischief for _, _, mischief in found)
     print_table(
-        ("Made", "Id", "Client-Id", "State", ">Attempts", "Last answer", "Next attempt", "URL"),
+        (
+            "Made",
+            "Id",
+            "Client-Id",
+            "State",
+            ">Attempts",
+            "Last answer",
+            "Next attempt",
+            *(["Mischief"] if mischievous else []),
+            "URL",
+        ),
         [
             (
                 wib(one.created_at),
@@ -60,9 +73,10 @@ def list_them(merchant: str | None, state: NotificationState | None, limit: int,
                 str(len(attempts)),
                 textwrap.shorten(_short(attempts[-1]), 50, placeholder="…") if attempts else "–",
                 wib(one.due_at),
+                *([", ".join(dict.fromkeys(done.kind.value for done in mischief)) or "–"] if mischievous else []),
                 one.url,
             )
-            for one, attempts in found
+            for one, attempts, mischief in found
         ],
         empty="No notifications like that." if merchant or state else "No notifications yet: one is made when a payment ends.",
     )
@@ -78,7 +92,13 @@ def show(notification_id: str, as_json: bool) -> None:
         if as_json:
             print_json(data.read(lambda tx: notification_record(tx, get_notification(tx, notification_id))))
             return
-        one, attempts = data.read(lambda tx: (get_notification(tx, notification_id), attempts_of(tx, notification_id)))
+        one, attempts, mischief = data.read(
+            lambda tx: (
+                get_notification(tx, notification_id),
+                attempts_of(tx, notification_id),
+                mischief_of(tx, notification_id),
+            )
+        )
     print_facts(
         [
             ("Id", one.id),
@@ -88,6 +108,7 @@ def show(notification_id: str, as_json: bool) -> None:
             ("Made", wib(one.created_at)),
             ("Next attempt", wib(one.due_at)),
             ("URL", one.url),
+            *(("Mischief", f"{done.kind.value}, {wib(done.at)}: {done.what}") for done in mischief),
         ]
     )
     heading("Body")

@@ -106,6 +106,8 @@ def demo_shop(*, gateway_url: str, public_url: str, client_id: str, secret_key: 
             Route("/orders/{invoice_number}/again", partial(pay_again, shop), methods=["POST"]),
             Route("/orders/{invoice_number}/state", partial(order_state, shop)),
             Route("/notifications", partial(notifications, shop), methods=["POST"]),
+            Route("/api/orders", partial(order_by_program, shop), methods=["POST"]),
+            Route("/api/orders/{invoice_number}", partial(tell_order, shop)),
             Route("/source/app.py", source),
             Route("/assets/{name}", partial(asset, shop)),
         ],
@@ -369,6 +371,30 @@ def see(shop: Shop, order: Order) -> Response:
     return RedirectResponse(f"{shop.pages.base}/orders/{order.invoice_number}", status_code=303)
 
 
+# For programs, such as `gerbang score`.
+
+
+async def order_by_program(shop: Shop, request: Request) -> Response:
+    """Order the sample cart, as a buyer would."""
+    refuse_other_sites(request)
+    form_key = secrets.token_urlsafe(12)
+    await open_payment(shop, request, read_cart(SAMPLE_CART), METHODS[0], form_key, customer_of(request))
+    order = shop.orders.of_form(form_key)
+    assert order is not None, form_key
+    return JSONResponse({"invoice_number": order.invoice_number}, status_code=502 if order.state == State.UNSENT else 201)
+
+
+async def tell_order(shop: Shop, request: Request) -> Response:
+    """What the shop believes of an order, and how often it was bought. Who asks about an open one has the gateway asked."""
+    order = shop.orders.find(request.path_params["invoice_number"])
+    if order is None:
+        return JSONResponse({"state": "unknown"}, status_code=404)
+    if order.state in (State.MADE, State.WAITING):
+        await check_status(shop, order)
+    bought = sum(event.kind == "paid" for event in order.events)
+    return JSONResponse({"state": order.state, "fulfilled": bought}, headers={"Cache-Control": "no-store"})
+
+
 # The rest.
 
 
@@ -396,10 +422,14 @@ async def refused(shop: Shop, request: Request, problem: Exception) -> Response:
 
 async def form_of(request: Request) -> dict[str, str]:
     """The fields of a posted form, the last of each name. Forms of other sites are turned away."""
-    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-        raise HTTPException(403)
+    refuse_other_sites(request)
     body = await whole_body(request)
     return {name: values[-1] for name, values in parse_qs(body.decode("latin-1"), max_num_fields=20).items()}
+
+
+def refuse_other_sites(request: Request) -> None:
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        raise HTTPException(403)
 
 
 async def whole_body(request: Request) -> bytes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gerbang.clock import Clock, real_now, to_ms
 from gerbang.merchants import Merchant
+from gerbang.notifications import mischief
 from gerbang.notifications.outbox import (
     TOPIC,
     Attempt,
@@ -24,7 +25,7 @@ from gerbang.notifications.outbox import (
     get_notification,
     masked,
 )
-from gerbang.notifications.queue import LEASE_S, any_due, claim, record, release, renew, waiting
+from gerbang.notifications.queue import LEASE_S, any_due, claim, has_untried, record, release, renew, waiting
 from gerbang.settings import Settings
 from gerbang.storage import Database, Row
 
@@ -46,6 +47,7 @@ _KEPT_HEADERS, _KEPT_HEADER = 64, 1_024
 # In production, so that a gateway that was down for half a day does not spend all attempts within a second.
 _LEAST_GAP_S = 300
 _AFTER_TROUBLE_S = 1.0
+_ECHO_EVERY_S = 0.25
 
 
 class Deliverer:
@@ -68,6 +70,7 @@ class Deliverer:
         self._silent: set[str] = set()  # endpoints that gave no answer last time
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended = 0  # deliveries so far, whatever came of them
+        self._echoed = 0.0  # when payments given back were last looked for, by time.monotonic()
         self._session: aiohttp.ClientSession | None = None
 
     async def run(self) -> None:
@@ -93,6 +96,8 @@ class Deliverer:
     async def start_due(self) -> int:
         """Start everything that is due now and has a free lane; how many were started."""
         async with self._starting:
+            if self._settings.is_sandbox:
+                await self._echo_refunded()
             started = 0
             saturated = {endpoint for endpoint in self._under_way if self._lanes_left(endpoint) <= 0}
             while (left := _MAX_IN_FLIGHT - len(self._tasks)) > 0:
@@ -104,6 +109,15 @@ class Deliverer:
                 if len(found) < _LOOK_AHEAD:
                     break
             return started
+
+    async def _echo_refunded(self) -> None:
+        """Sandbox: put back into the outbox what is told once more after a refund."""
+        if time.monotonic() - self._echoed < _ECHO_EVERY_S:
+            return
+        self._echoed = time.monotonic()
+        for payment_id in await self._database.read(mischief.echoes_due):
+            now = self._clock.now()
+            await self._database.transact(lambda tx, one=payment_id, now=now: mischief.echo(tx, one, now=now))  # type: ignore[misc]
 
     async def _look(self, saturated: set[str]) -> list[Row]:
         now, real = self._clock.now(), real_now()
@@ -130,8 +144,9 @@ class Deliverer:
     async def _claim(self, chosen: Sequence[str]) -> int:
         now, real = self._clock.now(), real_now()
         until = to_ms(real + timedelta(seconds=LEASE_S))
+        sandbox = self._settings.is_sandbox
         self._claiming = dict.fromkeys(chosen, until)
-        claimed = await self._database.transact(lambda tx: claim(tx, chosen, now=now, real=real, until=until))
+        claimed = await self._database.transact(lambda tx: claim(tx, chosen, now=now, real=real, until=until, sandbox=sandbox))
         self._claiming = {}
         for notification, merchant in claimed:
             self._leases[notification.id] = until
@@ -148,6 +163,7 @@ class Deliverer:
         deadline = time.monotonic() + timeout_s
         ended, moved = self._ended, time.monotonic()
         while True:
+            self._echoed = 0.0
             await self.start_due()
             if self._ended != ended:
                 ended, moved = self._ended, time.monotonic()
@@ -179,6 +195,18 @@ class Deliverer:
                 await asyncio.wait(self._tasks, timeout=0.05, return_when=asyncio.FIRST_COMPLETED)
             else:
                 await asyncio.sleep(0.05)
+
+    async def settle_first(self, payment_id: str, timeout_s: float) -> bool:
+        """Wait until everything due of a payment has been tried once, whoever does it; False when time ran out first."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            await self.start_due()
+            now = self._clock.now()
+            if not await self._database.read(lambda tx, now=now: has_untried(tx, payment_id, now=now)):  # type: ignore[misc]
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            await asyncio.sleep(0.02)
 
     async def _deliver(self, notification: Notification, merchant: Merchant) -> None:
         try:
@@ -214,9 +242,10 @@ class Deliverer:
         async with self._renewing:  # from here on nobody moves our lease, by which the row knows us
             lease = self._leases.pop(notification.id)
         delays = self._settings.notification_retry_delays_s
-        gap = 0 if self._settings.is_sandbox else _LEAST_GAP_S
+        sandbox = self._settings.is_sandbox
+        gap = 0 if sandbox else _LEAST_GAP_S
         state = await self._database.transact(
-            lambda tx: record(tx, notification, attempt, lease=lease, retry_delays_s=delays, least_gap_s=gap)
+            lambda tx: record(tx, notification, attempt, lease=lease, retry_delays_s=delays, least_gap_s=gap, sandbox=sandbox)
         )
         log.info(
             "notification %s to %s: %s, attempt %d%s",

@@ -18,9 +18,10 @@ TOPIC = "outbox"
 
 
 class NotificationState(StrEnum):
-    """Where a notification stands."""
+    """Where a notification stands. HELD: the sandbox lets a later one of the payment overtake it (see mischief.py)."""
 
     QUEUED = "QUEUED"
+    HELD = "HELD"
     RETRYING = "RETRYING"
     DELIVERED = "DELIVERED"
     GAVE_UP = "GAVE_UP"

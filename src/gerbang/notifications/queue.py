@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from gerbang.clock import to_ms
 from gerbang.merchants import Merchant, find
+from gerbang.notifications import mischief
 from gerbang.notifications.outbox import Attempt, Notification, NotificationState, notification_from
 from gerbang.storage import Retry, Row, Tx
 
@@ -18,8 +19,8 @@ _IMPOSSIBLE_LEASE_S = 60.0
 
 # Of one payment only the oldest unfinished one is due, so they arrive in order. A person who asks for one gets it at once.
 _DUE = (
-    "n.due_at <= :now and (n.resend = 1 or not exists"
-    " (select 1 from notification e where e.payment_id = n.payment_id and e.id < n.id and e.due_at is not null))"
+    "n.due_at <= :now and (n.resend = 1 or not exists (select 1 from notification e"
+    " where e.payment_id = n.payment_id and e.id < n.id and e.due_at is not null and e.state <> 'HELD'))"
 )
 _FREE = "(n.lease_real_until < :real or n.lease_real_until > :impossible)"
 
@@ -38,10 +39,14 @@ def waiting(tx: Tx, *, now: datetime, real: datetime, limit: int, saturated: Col
 
 
 def claim(
-    tx: Tx, notification_ids: Sequence[str], *, now: datetime, real: datetime, until: int
+    tx: Tx, notification_ids: Sequence[str], *, now: datetime, real: datetime, until: int, sandbox: bool = False
 ) -> list[tuple[Notification, Merchant]]:
-    """Lease those of the notifications that are still waiting. `until` is when the leases end, in ms of real time."""
+    """Lease those of the notifications that are still waiting. `until` is when the leases end, in ms of real time.
+
+    sandbox  hold back what a plan of mischief says
+    """
     claimed: list[tuple[Notification, Merchant]] = []
+    planned = sandbox and mischief.is_planned(tx)
     for notification_id in notification_ids:
         row = tx.one(
             f"select n.* from notification n where n.id = :id and {_DUE} and {_FREE}",  # noqa: S608 - fixed texts only
@@ -53,9 +58,22 @@ def claim(
         if merchant is None:
             # Removed: there is no key left to sign with.
             _move(tx, row, state=NotificationState.GAVE_UP, attempts=row["attempts"], due_at=None, resend=False, lease=0)
-        elif _move(tx, row, lease=until):
+        elif planned and (held := mischief.holds_back(tx, row, now=now)) is not None:
+            state = NotificationState(held.state)
+            if _move(tx, row, state=state, attempts=row["attempts"], due_at=held.due_at, resend=False, lease=0):
+                mischief.note_held(tx, row, held, now=now)
+        elif _take(tx, row, until):
             claimed.append((notification_from(row), merchant))
     return claimed
+
+
+def _take(tx: Tx, row: Row, until: int) -> bool:
+    if row["state"] == NotificationState.HELD and not row["resend"]:
+        # Nobody overtakes it any more.
+        return _move(
+            tx, row, lease=until, state=NotificationState.QUEUED, attempts=row["attempts"], due_at=row["due_at"], resend=False
+        )
+    return _move(tx, row, lease=until)
 
 
 def renew(tx: Tx, held: Mapping[str, int], *, until: int) -> list[str]:
@@ -80,6 +98,16 @@ def any_due(tx: Tx, *, now: datetime) -> bool:
     return tx.one(f"select 1 as found from notification n where {_DUE} limit 1", {"now": to_ms(now)}) is not None  # noqa: S608
 
 
+def has_untried(tx: Tx, payment_id: str, *, now: datetime) -> bool:
+    """Whether a payment has something due that was never tried."""
+    row = tx.one(
+        "select 1 as found from notification n where n.payment_id = :payment and n.due_at <= :now"
+        " and not exists (select 1 from attempt a where a.notification_id = n.id) limit 1",
+        {"payment": payment_id, "now": to_ms(now)},
+    )
+    return row is not None
+
+
 def count_due(tx: Tx, *, now: datetime, real: datetime) -> tuple[int, int]:
     """How many are due, as (nobody has taken them up, being delivered). What waits for an earlier one counts as well."""
     row = tx.one(
@@ -101,19 +129,28 @@ def is_under_way(tx: Tx, notification_id: str, *, real: datetime) -> bool:
 
 
 def bring_forward(tx: Tx, *, now: datetime) -> None:
-    """After the sandbox clock was set back: what was due at once is due at once still."""
+    """After the sandbox clock was set back: what was due at once is due at once still. What was held back goes on waiting."""
     tx.execute(
-        "update notification set due_at = :now where due_at > :now and (state = 'QUEUED' or resend = 1)", {"now": to_ms(now)}
+        "update notification set due_at = :now"
+        " where due_at > :now and ((state = 'QUEUED' and due_at <= created_at) or resend = 1)",
+        {"now": to_ms(now)},
     )
 
 
 def record(
-    tx: Tx, notification: Notification, attempt: Attempt, *, lease: int, retry_delays_s: Sequence[int], least_gap_s: int = 0
+    tx: Tx,
+    notification: Notification,
+    attempt: Attempt,
+    *,
+    lease: int,
+    retry_delays_s: Sequence[int],
+    least_gap_s: int = 0,
+    sandbox: bool = False,
 ) -> NotificationState:
     """Write down an attempt and what follows: delivered, again later, or given up.
 
     Retries count from when the notification was made. A resend that fails changes nothing about the plan; if the plan was
-    over, it stays over.
+    over, it stays over. In a sandbox a plan of mischief has its say.
 
     lease        when our lease ends; whether it is still ours decides who may plan what comes next
     least_gap_s  the shortest wait before a retry: after the gateway itself was down for hours, the whole plan is in the past
@@ -122,6 +159,8 @@ def record(
     if row is None:
         return NotificationState.GAVE_UP  # the sandbox was reset while this was under way
     was, attempts, due_at = NotificationState(row["state"]), row["attempts"], row["due_at"]
+    planned = sandbox and mischief.is_planned(tx)
+    counts_from = mischief.counts_from(tx, row) if planned else row["created_at"]
     if not notification.resend:
         attempts += 1
     if attempt.succeeded:
@@ -134,20 +173,27 @@ def record(
         state, due_at = NotificationState.GAVE_UP, None
     elif attempts:
         state = NotificationState.RETRYING
-        due_at = row["created_at"] + retry_delays_s[attempts - 1] * 1000
+        due_at = counts_from + retry_delays_s[attempts - 1] * 1000
         if not notification.resend:
             due_at = max(due_at, to_ms(attempt.at) + least_gap_s * 1000)
     else:
-        state, due_at = was, row["created_at"]  # a failed resend before the first attempt of its own
+        state, due_at = was, counts_from  # a failed resend before the first attempt of its own
     # A resend asked for while this attempt was under way is still owed.
     resend_owed = bool(row["resend"]) and (not notification.resend or row["due_at"] != _ms(notification.due_at))
     if resend_owed:
         due_at = row["due_at"]
+    again = planned and not resend_owed and attempt.succeeded and mischief.wants_twice(tx, row)
+    if again:
+        resend_owed, due_at = True, to_ms(attempt.at)
     lease_after = 0 if row["lease_real_until"] == lease else row["lease_real_until"]
     # First the row, then its attempt: whoever changes the row meanwhile makes us look again.
     if not _move(tx, row, state=state, attempts=attempts, due_at=due_at, resend=resend_owed, lease=lease_after):
         raise Retry
     _write_attempt(tx, attempt, notification.id)
+    if again:
+        mischief.note(tx, notification.id, notification.merchant_id, mischief.Kind.TWICE, now=attempt.at)
+    if planned and state in (NotificationState.DELIVERED, NotificationState.GAVE_UP):
+        mischief.let_go_held(tx, row, now=attempt.at)
     return state
 
 

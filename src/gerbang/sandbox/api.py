@@ -27,9 +27,10 @@ from gerbang.merchants import Merchant, MerchantDirectory, MerchantOptions, crea
 from gerbang.merchants.gateway_key import gateway_public_key
 from gerbang.money import Rupiah
 from gerbang.notifications.delivery import Deliverer
+from gerbang.notifications.mischief import Kind, Plan, plan_of
 from gerbang.notifications.outbox import get_notification, list_notifications, resend
 from gerbang.payments import Order, Payment, find_order, get_refund, open_refunds, order_by_id, payments_of
-from gerbang.protocols.nonsnap.manual_refunds import complete_manual_refund, fail_manual_refund
+from gerbang.protocols.nonsnap.manual_refunds import complete_manual_refund, fail_manual_refund, open_manual_refund
 from gerbang.protocols.nonsnap.notification import notify
 from gerbang.records import (
     AccountRecord,
@@ -41,7 +42,9 @@ from gerbang.records import (
     order_record,
     refund_record,
 )
-from gerbang.sandbox.seed import demo_pin_hash, seed, wipe
+from gerbang.sandbox.mischief import plan_merchant, plan_order
+from gerbang.sandbox.score import ScoreReport, Shop, Unplayable, run_score
+from gerbang.sandbox.seed import DEMO_CLIENT_ID, demo_pin_hash, seed, wipe
 from gerbang.sandbox.time import move
 from gerbang.settings import Settings
 from gerbang.storage import Database, StorageBusy, Tx
@@ -81,7 +84,7 @@ class Outcome(msgspec.Struct):
 
     client_id: str
     invoice_number: str
-    outcome: Literal["SUCCESS", "FAILED", "EXPIRED", "CANCELLED"]
+    outcome: Literal["SUCCESS", "FAILED", "EXPIRED", "CANCELLED", "NOT_ENOUGH", "NO_ANSWER", "SLOW", "PAID_TWICE", "PAID_LATE"]
     code: str | None = None
 
 
@@ -92,10 +95,12 @@ class NextOutcome(msgspec.Struct):
     three_ds        frictionless, challenge, challenge_failed, attempted, not_authenticated, unavailable, rejected or none
     response_code   what the acquirer answers when asked for the money, e.g. 51; TO: it stays silent
     follow_up_code  what it answers to capture, void and refund
+    outcome         of a channel whose buyer pays elsewhere: what happens there when the buyer presses Pay, e.g. SLOW
     """
 
     client_id: str
     invoice_number: str
+    outcome: str | None = None
     three_ds: str | None = None
     response_code: str | None = None
     follow_up_code: str | None = None
@@ -122,6 +127,19 @@ class Refunds(msgspec.Struct):
     refunds: list[RefundRecord]
 
 
+class NewRefund(msgspec.Struct):
+    """Money of a paid payment that a person gives back.
+
+    amount      all that is left, when it is not named
+    payment_id  which of the order's payments, where it has several; else the newest that was paid
+    """
+
+    client_id: str
+    invoice_number: str
+    amount: Amount | None = None
+    payment_id: str | None = None
+
+
 class Completion(msgspec.Struct):
     """A refund was carried out by hand."""
 
@@ -132,6 +150,56 @@ class Failure(msgspec.Struct):
     """A refund cannot be carried out, and why."""
 
     message: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+
+
+class Mischief(msgspec.Struct):
+    """One of the kinds for each of a merchant's orders that is hit, of those made from now on.
+
+    seed  decides, with the order, which kind hits it: the same seed and the same orders, the same mischief
+    rate  how many of a hundred orders are hit
+    by    what tells the orders apart: "count", the how-many-th since this call, or "invoice", the invoice number
+    """
+
+    kinds: list[Kind]
+    seed: int = 0
+    rate: Annotated[int, Meta(ge=1, le=100)] = 100
+    by: Literal["count", "invoice"] = "count"
+
+
+class MerchantMischief(msgspec.Struct):
+    """A merchant's plan; without kinds there is none."""
+
+    client_id: str
+    kinds: list[Kind]
+    seed: int = 0
+    rate: int = 100
+    by: Literal["count", "invoice"] = "count"
+
+
+class OrderMischief(msgspec.Struct):
+    """All of the kinds for one order, which need not exist yet; without kinds the plan ends. It goes before the merchant's."""
+
+    client_id: str
+    invoice_number: str
+    kinds: list[Kind]
+    seed: int = 0
+
+
+class Score(msgspec.Struct):
+    """A shop to play twelve situations against (docs/guides/shop-score.md); the demo merchant's when no client id is given.
+
+    secret_key    need not be given: the merchant is one of this gateway
+    checkout_url  POST makes the shop open an order here and answer its invoice number
+    state_url     with {invoice} in it; GET answers what the shop believes of an order
+    wait_s        how long the shop may take until it believes that an order is paid
+    """
+
+    url: str
+    client_id: str = DEMO_CLIENT_ID
+    secret_key: str | None = None
+    checkout_url: str | None = None
+    state_url: str | None = None
+    wait_s: Annotated[float, Meta(ge=0, le=3600)] = 15.0
 
 
 class ClockMove(msgspec.Struct):
@@ -398,6 +466,49 @@ class _ControlApi:
             raise BadRequest(f"channel {code} has no options; {', '.join(configurable)} has")
         return channel
 
+    # -- mischief
+
+    async def show_mischief(self, request: Request) -> MerchantMischief:
+        client_id = request.path_params["client_id"]
+        return await self._database.read(lambda tx: _merchant_mischief(get(tx, client_id).client_id, plan_of(tx, client_id)))
+
+    async def set_mischief(self, request: Request) -> MerchantMischief:
+        wanted: Mischief = await _body(request, Mischief)
+        client_id = request.path_params["client_id"]
+
+        def keep(tx: Tx) -> Plan | None:
+            by_invoice = wanted.by == "invoice"
+            return plan_merchant(tx, client_id, wanted.kinds, seed=wanted.seed, rate=wanted.rate, by_invoice=by_invoice)
+
+        return _merchant_mischief(client_id, await self._database.transact(keep))
+
+    async def end_mischief(self, request: Request) -> MerchantMischief:
+        client_id = request.path_params["client_id"]
+        return _merchant_mischief(client_id, await self._database.transact(lambda tx: plan_merchant(tx, client_id, ())))
+
+    async def set_order_mischief(self, request: Request) -> OrderMischief:
+        wanted: OrderMischief = await _body(request, OrderMischief)
+        await self._database.transact(
+            lambda tx: plan_order(tx, wanted.client_id, wanted.invoice_number, wanted.kinds, seed=wanted.seed)
+        )
+        return wanted
+
+    async def score(self, request: Request) -> ScoreReport:
+        wanted: Score = await _body(request, Score)
+        secret_key = wanted.secret_key
+        if secret_key is None:
+            merchant = await self._database.read(lambda tx: get(tx, wanted.client_id))
+            secret_key = merchant.secret_key
+        gateway = str(request.base_url)
+        try:
+            shop = Shop(
+                wanted.url, gateway, wanted.client_id, secret_key, wanted.checkout_url, wanted.state_url, wait_s=wanted.wait_s
+            )
+            # It blocks and calls this very gateway.
+            return await asyncio.to_thread(run_score, shop)
+        except Unplayable as problem:
+            raise BadRequest(str(problem)) from None
+
     # -- payments
 
     async def play_outcome(self, request: Request) -> OrderRecord:
@@ -413,6 +524,10 @@ class _ControlApi:
 
         _, order, payment = await self._database.read(look)
         channel = gateway.channels[payment.channel]
+        if wanted.outcome not in channel.outcomes:
+            raise BadRequest(
+                f"outcome {wanted.outcome} does not exist on channel {channel.code}; {', '.join(channel.outcomes)} do"
+            )
         if channel.drive is not None:
             await channel.drive(gateway.rooms[channel.code], channel, payment.id, wanted.outcome, wanted.code)
             return await self._database.read(lambda tx: order_record(tx, order_by_id(tx, order.id), gateway.channels))
@@ -439,7 +554,7 @@ class _ControlApi:
             choose = self._gateway.channels[payment.channel].choose
             if choose is None:
                 raise BadRequest(f"nobody is asked about a payment of channel {payment.channel}; use /payments/outcome")
-            named = {name: getattr(wanted, name) for name in ("three_ds", "response_code", "follow_up_code")}
+            named = {name: getattr(wanted, name) for name in ("outcome", "three_ds", "response_code", "follow_up_code")}
             choose(tx, payment.id, named)
 
         await self._database.transact(decide)
@@ -464,6 +579,18 @@ class _ControlApi:
     async def show_refund(self, request: Request) -> RefundRecord:
         refund_id = request.path_params["id"]
         return await self._database.read(lambda tx: refund_record(tx, get_refund(tx, refund_id)))
+
+    async def open_refund(self, request: Request) -> RefundRecord:
+        wanted: NewRefund = await _body(request, NewRefund)
+
+        def begin(tx: Tx) -> RefundRecord:
+            order = find_order(tx, wanted.client_id, wanted.invoice_number)
+            if order is None:
+                raise Refused(Reason.ORDER_NOT_FOUND, invoice_number=wanted.invoice_number)
+            now = self._clock.now()
+            return refund_record(tx, open_manual_refund(tx, order, amount=wanted.amount, payment_id=wanted.payment_id, now=now))
+
+        return await self._database.transact(begin)
 
     async def complete_refund(self, request: Request) -> RefundRecord:
         given: Completion = await _body(request, Completion)
@@ -634,6 +761,12 @@ def _merchant_channel(channel: Channel, merchant: Merchant) -> MerchantChannel:
     )
 
 
+def _merchant_mischief(client_id: str, plan: Plan | None) -> MerchantMischief:
+    if plan is None:
+        return MerchantMischief(client_id, [])
+    return MerchantMischief(client_id, list(plan.kinds), plan.seed, plan.rate, plan.by)
+
+
 def control_endpoints() -> list[ControlEndpoint]:
     """The table of contents."""
     root, api = "/sandbox/v1", _ControlApi
@@ -655,6 +788,26 @@ def control_endpoints() -> list[ControlEndpoint]:
             ChannelOptions,
         ),
         ControlEndpoint(
+            "GET", f"{root}/merchants/{{client_id}}/mischief", "A merchant's mischief", api.show_mischief, MerchantMischief
+        ),
+        ControlEndpoint(
+            "PUT",
+            f"{root}/merchants/{{client_id}}/mischief",
+            "Deliver a merchant's notifications early, late, twice, out of order, or not at all",
+            api.set_mischief,
+            MerchantMischief,
+            Mischief,
+        ),
+        ControlEndpoint("DELETE", f"{root}/merchants/{{client_id}}/mischief", "End it", api.end_mischief, MerchantMischief),
+        ControlEndpoint(
+            "POST",
+            f"{root}/payments/mischief",
+            "The same for one order, which need not exist yet",
+            api.set_order_mischief,
+            OrderMischief,
+            OrderMischief,
+        ),
+        ControlEndpoint(
             "GET", f"{root}/payments", "An order with everything about it", api.show_payments, OrderRecord, None, order
         ),
         ControlEndpoint(
@@ -674,6 +827,14 @@ def control_endpoints() -> list[ControlEndpoint]:
             NextOutcome,
         ),
         ControlEndpoint("GET", f"{root}/refunds", "Refunds that wait for an end", api.show_refunds, Refunds),
+        ControlEndpoint(
+            "POST",
+            f"{root}/refunds",
+            "The operator means to give a paid payment's money back by hand",
+            api.open_refund,
+            RefundRecord,
+            NewRefund,
+        ),
         ControlEndpoint("GET", f"{root}/refunds/{{id}}", "A refund", api.show_refund, RefundRecord),
         ControlEndpoint(
             "POST",
@@ -719,6 +880,9 @@ def control_endpoints() -> list[ControlEndpoint]:
         ),
         ControlEndpoint(
             "GET", f"{root}/messages", "Text messages to customers", api.show_messages, SentMessages, None, ("phone?",)
+        ),
+        ControlEndpoint(
+            "POST", f"{root}/score", "Play twelve situations against a shop's receiver", api.score, ScoreReport, Score
         ),
         ControlEndpoint("GET", f"{root}/verify", "Check every invariant", api.verify, Verified),
         ControlEndpoint("POST", f"{root}/reset", "Back to the freshly started state", api.reset, Done),
