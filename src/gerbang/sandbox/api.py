@@ -31,7 +31,6 @@ from gerbang.notifications.mischief import Kind, Plan, plan_of
 from gerbang.notifications.outbox import get_notification, list_notifications, resend
 from gerbang.payments import Order, Payment, find_order, get_refund, open_refunds, order_by_id, payments_of
 from gerbang.protocols.nonsnap.manual_refunds import complete_manual_refund, fail_manual_refund, open_manual_refund
-from gerbang.protocols.nonsnap.notification import notify
 from gerbang.records import (
     AccountRecord,
     NotificationRecord,
@@ -43,6 +42,7 @@ from gerbang.records import (
     refund_record,
 )
 from gerbang.sandbox.mischief import plan_merchant, plan_order
+from gerbang.sandbox.playing import play
 from gerbang.sandbox.score import ScoreReport, Shop, Unplayable, run_score
 from gerbang.sandbox.seed import DEMO_CLIENT_ID, demo_pin_hash, seed, wipe
 from gerbang.sandbox.time import move
@@ -515,33 +515,20 @@ class _ControlApi:
         wanted: Outcome = await _body(request, Outcome)
         gateway = self._gateway
 
-        def look(tx: Tx) -> tuple[Merchant, Order, Payment]:
-            merchant = get(tx, wanted.client_id)
-            order = find_order(tx, merchant.client_id, wanted.invoice_number)
+        def look(tx: Tx) -> tuple[Order, Payment]:
+            order = find_order(tx, get(tx, wanted.client_id).client_id, wanted.invoice_number)
             if order is None:
                 raise Refused(Reason.ORDER_NOT_FOUND, invoice_number=wanted.invoice_number)
-            return merchant, order, payments_of(tx, order.id)[-1]
+            return order, payments_of(tx, order.id)[-1]
 
-        _, order, payment = await self._database.read(look)
+        order, payment = await self._database.read(look)
         channel = gateway.channels[payment.channel]
         if wanted.outcome not in channel.outcomes:
             raise BadRequest(
                 f"outcome {wanted.outcome} does not exist on channel {channel.code}; {', '.join(channel.outcomes)} do"
             )
-        if channel.drive is not None:
-            await channel.drive(gateway.rooms[channel.code], channel, payment.id, wanted.outcome, wanted.code)
-            return await self._database.read(lambda tx: order_record(tx, order_by_id(tx, order.id), gateway.channels))
-
-        def play(tx: Tx) -> OrderRecord:
-            merchant, order, payment = look(tx)
-            channel = gateway.channels[payment.channel]
-            assert channel.play is not None, channel.code
-            now = self._clock.now()
-            ended = channel.play(tx, merchant, order, payment, wanted.outcome, wanted.code, now)
-            notify(tx, channel, merchant, order, ended, settings=gateway.settings, now=now)
-            return order_record(tx, order_by_id(tx, order.id), gateway.channels)
-
-        return await self._database.transact(play)
+        await play(gateway, payment, wanted.outcome, wanted.code)
+        return await self._database.read(lambda tx: order_record(tx, order_by_id(tx, order.id), gateway.channels))
 
     async def choose_next(self, request: Request) -> Done:
         wanted: NextOutcome = await _body(request, NextOutcome)

@@ -21,8 +21,8 @@ from gerbang.notifications.mischief import (
     note,
 )
 from gerbang.notifications.outbox import list_notifications
-from gerbang.payments import Payment, PaymentState, get_payment, payments_of
-from gerbang.protocols.nonsnap.notification import notify
+from gerbang.payments import Payment, PaymentState, payments_of
+from gerbang.sandbox.playing import play
 from gerbang.settings import Settings
 from gerbang.storage import Database, Tx
 
@@ -92,30 +92,13 @@ class EarlyNotifications:
             payment = await database.read(lambda tx: _early_payment(tx, client_id, request_id))
             if payment is None:
                 return
-            await self._play(payment)
+            await play(self._gateway, payment, "SUCCESS")
             now = self._gateway.clock.now()
             await database.transact(lambda tx: _note_early(tx, payment, now=now))
             if not await self._gateway.deliverer.settle_first(payment.id, _EARLY_WAIT_S):
                 log.warning("the notification of %s is not delivered yet; the call that made it is answered now", payment.id)
         except Exception:
             log.exception("early notification for request %s of %s", request_id, client_id)
-
-    async def _play(self, payment: Payment) -> None:
-        gateway = self._gateway
-        channel = gateway.channels[payment.channel]
-        if channel.drive is not None:
-            await channel.drive(gateway.rooms[channel.code], channel, payment.id, "SUCCESS", None)
-            return
-        assert channel.play is not None, channel.code
-        playing = channel.play
-
-        def end(tx: Tx) -> None:
-            order, current = get_payment(tx, payment.id)
-            merchant, now = get(tx, current.merchant_id), gateway.clock.now()
-            ended = playing(tx, merchant, order, current, "SUCCESS", None, now)
-            notify(tx, channel, merchant, order, ended, settings=gateway.settings, now=now)
-
-        await gateway.database.transact(end)
 
 
 def _early_payment(tx: Tx, client_id: str, request_id: str) -> Payment | None:

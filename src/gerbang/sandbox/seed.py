@@ -15,6 +15,8 @@ DEMO_CLIENT_ID = "BRN-0001-1700000000001"
 DEMO_NAME = "Pasar Pagi"
 
 _TABLES = (
+    "payment_code",
+    "further_payment",
     "simulated_report",
     "simulated_order",
     "unexpected_money",
