@@ -334,6 +334,7 @@ def test_the_error_table_is_the_documented_one():
         Reason.LINE_ITEMS_DO_NOT_ADD_UP: (400, "INVALID_PARAMETER", "Invalid Total Amount And Line Items", BODY),
         Reason.INVOICE_ALREADY_USED: (400, "INVALID_PARAMETER", "Invoice Number Already Used", BODY),
         Reason.INVOICE_ALREADY_PAID: (400, "INVALID_PARAMETER", "Invoice Number Already Paid", BODY),
+        Reason.PAYMENT_CODE_IN_USE: (400, "INVALID_PARAMETER", "Payment Code Already Used", BODY),
         Reason.REQUEST_IN_PROGRESS: (409, "idempotent_request", "Idempotent Request", HEADER),
         Reason.CHANNEL_NOT_ENABLED: (400, "CHANNEL_NOT_ENABLED", "Payment Channel Is Inactive", BODY),
         Reason.PAYMENT_BUSY: (409, "INVALID_PARAMETER", "Payment Is Being Processed", BODY),
@@ -346,12 +347,14 @@ def test_the_error_table_is_the_documented_one():
         Reason.AUTHORISATION_VOIDED: (400, "INVALID_PARAMETER", "Authorization Already Voided", BODY),
         Reason.AUTHORISATION_EXPIRED: (400, "INVALID_PARAMETER", "Authorization Expired", BODY),
         Reason.CAPTURE_TOO_LARGE: (400, "INVALID_PARAMETER", "Capture Amount Exceeds Authorized Amount", BODY),
+        Reason.PROVIDER_SILENT: (503, "service_unavailable", "Service Unavailable", "api_error"),
         Reason.AUTHENTICATION_NOT_FOUND: (
             400,
             "INVALID_PARAMETER",
             "three_dsecure.authentication_id Invalid Format",
             BODY,
         ),
+        Reason.PROVIDER_SILENT: (503, "service_unavailable", "Service Unavailable", "api_error"),
         Reason.ORDER_NOT_FOUND: (404, "data_not_found", "Data Not Found", HEADER),
     }
 

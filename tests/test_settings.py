@@ -23,6 +23,11 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "vault_key": ('"' + "v" * 40 + '"', "v" * 40, "v" * 40),
     "vault_key_file": ('"vault.key"', "vault.key", "vault.key"),
     "card_provider": ('"bank.cards:make"', "bank.cards:make", "bank.cards:make"),
+    "providers": (
+        '["EMONEY_LINKAJA=bank.linkaja:make"]',
+        "EMONEY_LINKAJA=bank.linkaja:make",
+        ("EMONEY_LINKAJA=bank.linkaja:make",),
+    ),
     "fixed_otp": ('"654321"', "654321", "654321"),
     "messages_provider": ('"bank.sms:make"', "bank.sms:make", "bank.sms:make"),
     "bank_provider": ('"bank.transfers:make"', "bank.transfers:make", "bank.transfers:make"),
@@ -105,6 +110,8 @@ def test_a_bad_value_is_told_by_the_settings_name(name: str, tmp_path: Path) -> 
         ("poll_interval_s", "0"),
         ("database_connections", "0"),
         ("log_level", "loud"),
+        ("providers", "EMONEY_LINKAJA"),
+        ("providers", "EMONEY_LINKAJA=bank.linkaja"),
         ("request_id_retention_s", "59"),
     ],
 )

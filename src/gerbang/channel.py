@@ -15,7 +15,7 @@ from gerbang.endpoint import Endpoint
 from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, get, update
 from gerbang.payments import Order, Payment
-from gerbang.settings import Settings
+from gerbang.settings import BadSettings, Settings
 from gerbang.storage import Database, Tx
 from gerbang.vault import Vault
 
@@ -108,7 +108,11 @@ def all_channels() -> dict[str, Channel]:
 
 
 def open_rooms(channels: Mapping[str, Channel], parts: Parts) -> dict[str, Any]:
-    """The running parts of every room that has any and is available in this installation, by channel code."""
+    """The running parts of every room that has any and is available in this installation, by channel code. Raises BadSettings."""
+    for named in parts.settings.providers:
+        code = named.partition("=")[0]
+        if code not in channels or channels[code].party is None:
+            raise BadSettings(f"setting providers names the channel {code}, for which nobody outside is asked that way")
     opened = {code: channel.open(parts) for code, channel in channels.items() if channel.open is not None}
     return {code: room for code, room in opened.items() if room is not None}
 

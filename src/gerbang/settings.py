@@ -2,6 +2,7 @@
 
 import hmac
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -239,6 +240,9 @@ def _from_text(name: str, text: str) -> Any:
 def _check(settings: Settings) -> None:
     if settings.public_url and not _is_base_url(settings.public_url):
         raise BadSettings(f"setting public_url is {settings.public_url!r}, not an address such as https://pay.example.id")
+    for one in settings.providers:
+        if not _PROVIDER.fullmatch(one):
+            raise BadSettings(f"setting providers has {one!r}, which is not of the form CHANNEL=module:function")
     if settings.is_sandbox:
         return
     if len(settings.encryption_key) < 32 or settings.encryption_key == SANDBOX_ENCRYPTION_KEY:
@@ -253,6 +257,9 @@ def _check(settings: Settings) -> None:
         )
     if settings.data == ":memory:":
         raise BadSettings("production needs data on a disk, not `:memory:`, which is gone when the program ends")
+
+
+_PROVIDER = re.compile(r"[A-Z_]+=[\w.]+:\w+", re.ASCII)
 
 
 def _is_base_url(text: str) -> bool:

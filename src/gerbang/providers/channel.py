@@ -5,6 +5,7 @@ from typing import Any
 
 from gerbang.channel import Channel, Parts, convert_options
 from gerbang.endpoint import Endpoint
+from gerbang.errors import Reason, Refused
 from gerbang.payments import Order, Payment, get_payment
 from gerbang.providers.giving_back import sweep_refunds
 from gerbang.providers.party import Party
@@ -57,7 +58,7 @@ def provider_channel(
         open=lambda parts: _open(parts, party, made),
         sweep=_sweep,
         drive=_drive,
-        choose=_choose,
+        choose=lambda tx, payment_id, wanted: _choose(tx, party, payment_id, wanted),
         outcomes=tuple(behaviour.value for behaviour in party.behaviours),
         party=party,
     )
@@ -83,10 +84,13 @@ async def _drive(room: ProviderRoom, _channel: Channel, payment_id: str, outcome
     await room.hear(announced)
 
 
-def _choose(tx: Tx, payment_id: str, wanted: Mapping[str, str | None]) -> None:
+def _choose(tx: Tx, party: Party, payment_id: str, wanted: Mapping[str, str | None]) -> None:
     from gerbang.providers.simulator import choose
 
-    choose(tx, _announced(tx, payment_id), wanted.get("outcome"))
+    outcome = wanted.get("outcome")
+    if outcome is not None and outcome not in party.behaviours:
+        raise Refused(Reason.FIELD_INVALID, field="outcome")
+    choose(tx, _announced(tx, payment_id), outcome)
 
 
 def _announced(tx: Tx, payment_id: str) -> str:

@@ -221,13 +221,12 @@ class SimulatorPages:
         errors: tuple[FieldError, ...] = (),
         months: str = "",
         consented: bool = False,
-        message: str | None = None,
         status: int = 200,
     ) -> Response:
         outcomes = tuple((one.value, f"sim_do_{one.value.lower()}") for one in _BUTTONS if one in self._party.behaviours)
         if self._party.kind == "app":
             account = AccountView(BUYER, _phone_of(visit.order.asked.payer), BALANCE)
-            return self._page(visit, "providers/app.html", status=status, account=account, outcomes=outcomes, message=message)
+            return self._page(visit, "providers/app.html", status=status, account=account, outcomes=outcomes)
         amount = visit.order.asked.amount
         usual = months or str(self._party.plans[min(1, len(self._party.plans) - 1)].months)
         return self._page(

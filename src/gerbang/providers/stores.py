@@ -3,6 +3,10 @@
 Who makes the code: we do (DOKU calls that DGPC), or the merchant sends one along (MGPC). A code belongs to one payment of its
 channel as long as that can be paid. A reusable one can be paid again and again until it expires; each time is a payment and a
 notification of its own under the same invoice number.
+
+A chain is told `code`, `reusable`, `customer` (a name), `info` (lines for the till) and `footer` (of the receipt) in `Asked.facts`; it
+tells AGENT_ID, AGENT_STORE_ID and AGENT_TRX_ID in `Report.facts`. Each payment of a reusable code is a report about the same payment
+id, with a receipt of its own. That a merchant is asked about a code nobody announced (DOKU calls that DIPC) is not served.
 """
 
 import hashlib

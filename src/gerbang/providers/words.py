@@ -22,12 +22,6 @@ ID: dict[str, str] = {
     "sim_do_paid_twice": "Bayar dua kali",
     "sim_do_paid_late": "Bayar setelah habis",
     # alerts, each with what to do
-    "sim_not_enough": "Saldo tidak cukup",
-    "sim_not_enough_next": "Belum ada uang yang berpindah. Isi saldo, lalu coba lagi, atau batalkan dan pilih cara bayar lain.",
-    "sim_refused": "Pembayaran ditolak",
-    "sim_refused_next": "Belum ada uang yang berpindah. Coba lagi, atau batalkan dan pilih cara bayar lain.",
-    "sim_stale": "Pesanan ini baru saja berubah",
-    "sim_stale_next": "Periksa lagi isinya sebelum membayar. Belum ada uang yang berpindah.",
     # lender
     "sim_shopping_at": "Belanja di {shop}",
     "sim_approve_before": "Setujui sebelum {time}",
@@ -42,7 +36,6 @@ ID: dict[str, str] = {
     "sim_take_plan": "Ambil {months} × {monthly}",
     "sim_consent_missing": "Setujui perjanjian pembiayaan untuk melanjutkan",
     "sim_plan_missing": "Pilih lama cicilan",
-    "sim_plan_unknown": "Lama cicilan ini tidak tersedia. Pilih lagi",
     # cashier
     "sim_steps": "Langkah",
     "sim_step_code": "Kode",
@@ -61,7 +54,6 @@ ID: dict[str, str] = {
     "sim_code_over": "Kode ini sudah kedaluwarsa. Uang tidak diterima",
     "sim_code_cancelled": "Toko sudah membatalkan tagihan ini. Uang tidak diterima",
     "sim_code_silent": "Tagihan belum dapat diperiksa. Uang tidak diterima. Coba lagi",
-    "sim_amount_wrong": "Jumlahnya di luar batas kasir ini. Uang tidak diterima",
     "sim_merchant": "Pedagang",
     "sim_payable_until": "Dapat dibayar sampai",
     "sim_shop_says": "Pesan dari pedagang",
@@ -135,12 +127,6 @@ EN: dict[str, str] = {
     "sim_do_paid_twice": "Pay twice",
     "sim_do_paid_late": "Pay after expiry",
     # alerts, each with what to do
-    "sim_not_enough": "Your balance is not enough",
-    "sim_not_enough_next": "No money has moved. Top up and try again, or cancel and choose another way to pay.",
-    "sim_refused": "The payment was refused",
-    "sim_refused_next": "No money has moved. Try again, or cancel and choose another way to pay.",
-    "sim_stale": "This order has just changed",
-    "sim_stale_next": "Look at it again before you pay. No money has moved.",
     # lender
     "sim_shopping_at": "Shopping at {shop}",
     "sim_approve_before": "Approve before {time}",
@@ -155,7 +141,6 @@ EN: dict[str, str] = {
     "sim_take_plan": "Take {months} × {monthly}",
     "sim_consent_missing": "Agree to the financing agreement to continue",
     "sim_plan_missing": "Choose how long to pay",
-    "sim_plan_unknown": "This plan is not available. Choose again",
     # cashier
     "sim_steps": "Steps",
     "sim_step_code": "Code",
@@ -174,7 +159,6 @@ EN: dict[str, str] = {
     "sim_code_over": "This code has expired. No money was taken",
     "sim_code_cancelled": "The shop cancelled this bill. No money was taken",
     "sim_code_silent": "The bill cannot be checked now. No money was taken. Try again",
-    "sim_amount_wrong": "The amount is outside this till's limits. No money was taken",
     "sim_merchant": "Merchant",
     "sim_payable_until": "Payable until",
     "sim_shop_says": "Message from the merchant",
