@@ -347,7 +347,6 @@ def test_the_error_table_is_the_documented_one():
         Reason.AUTHORISATION_VOIDED: (400, "INVALID_PARAMETER", "Authorization Already Voided", BODY),
         Reason.AUTHORISATION_EXPIRED: (400, "INVALID_PARAMETER", "Authorization Expired", BODY),
         Reason.CAPTURE_TOO_LARGE: (400, "INVALID_PARAMETER", "Capture Amount Exceeds Authorized Amount", BODY),
-        Reason.PROVIDER_SILENT: (503, "service_unavailable", "Service Unavailable", "api_error"),
         Reason.AUTHENTICATION_NOT_FOUND: (
             400,
             "INVALID_PARAMETER",

@@ -71,7 +71,12 @@ def advance(
         raise Refused(Reason.PAYMENT_MOVED_ON, state=payment.state, move=move)
     order_state = ORDER_AFTER.get(next_state)
     if order_state is not None:
-        tx.execute("update orders set state = :state where id = :id", {"id": payment.order_id, "state": order_state.value})
+        # An order stands as its newest payment does; of one whose code is paid many times an older payment may be refunded.
+        tx.execute(
+            "update orders set state = :state where id = :id"
+            " and not exists (select 1 from payment n where n.order_id = :id and n.id > :payment)",
+            {"id": payment.order_id, "state": order_state.value, "payment": payment.id},
+        )
     told = (("payer", payer), ("approval_code", approval_code), ("failure", failure), ("charged", charged))
     facts: dict[str, object] = {name: value for name, value in told if value}
     record_event(tx, payment.id, payment.merchant_id, move, next_state, now=now, facts=facts)

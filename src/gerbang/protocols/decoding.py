@@ -202,7 +202,11 @@ def _decimal_reader(meta: list[msgspec.Meta]) -> Reader:
     low, high = _bounds(meta)
 
     def read(value: Any, path: str) -> Decimal:
-        if isinstance(value, bool) or not isinstance(value, int | str | Decimal) or not _DECIMAL.fullmatch(text := f"{value}".strip()):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | str | Decimal)
+            or not _DECIMAL.fullmatch(text := f"{value}".strip())
+        ):
             raise _invalid(path)
         number = Decimal(text)
         if not low <= number <= high:
