@@ -10,7 +10,8 @@ import gerbang
 from gerbang.web import i18n, words
 
 SOURCE = Path(gerbang.__file__).parent
-ROOMS = {name: frozenset(indonesian) for name, indonesian, _ in i18n.rooms_words()}
+OWN = {name: frozenset(indonesian) for name, indonesian, _ in i18n.rooms_words()}  # of rooms, and of what they share
+SHARED = frozenset(words.ID) | OWN["providers"]
 
 # `t("key"` in a template, `i18n.text(lang, "key"` in code
 _SAID = re.compile(r"""\bt\(\s*["'](\w+)["']\s*[,)]|\bi18n\.text\(\s*[\w.]+,\s*["'](\w+)["']\s*[,)]""")
@@ -19,7 +20,7 @@ _LITERAL = re.compile(r"""["'](\w+)["']""")
 _COMPOSED = (
     re.compile(r"""["'](?P<head>\w+_)["']\s*~\s*[\w.]+(?:\s*~\s*["'](?P<tail>_\w+)["'])?"""),
     re.compile(r"""[\w.]+\s*~\s*["'](?P<tail>_\w+)["']"""),
-    re.compile(r"""f["'](?P<head>\w*_)?\{\w+\}(?P<tail>_\w+)?["']"""),
+    re.compile(r"""f["'](?P<head>\w*_)?\{[\w.()]+\}(?P<tail>_\w+)?["']"""),
 )
 
 
@@ -38,15 +39,21 @@ def showing() -> Iterator[tuple[Path, str]]:
             yield path, text
 
 
-def room_of(path: Path) -> str | None:
-    parts = path.relative_to(SOURCE).parts
-    return parts[1] if parts[0] == "channels" else None
+def sayable(path: Path) -> frozenset[str]:
+    """What a file may say."""
+    match path.relative_to(SOURCE).parts:
+        case ("channels", room, *_):
+            return SHARED | OWN.get(room, frozenset())
+        case ("providers", *_):
+            return SHARED
+        case _:
+            return frozenset(words.ID)
 
 
 def test_every_room_with_words_is_found() -> None:
-    assert set(ROOMS) == {path.parent.name for path in SOURCE.glob("channels/*/words.py")}
-    assert "credit_card" in ROOMS
-    for name, keys in ROOMS.items():
+    assert set(OWN) == {path.parent.name for path in SOURCE.glob("channels/*/words.py")} | {"providers"}
+    assert "credit_card" in OWN
+    for name, keys in OWN.items():
         assert keys, name
         assert keys <= i18n.STRINGS["id"].keys(), name
 
@@ -68,7 +75,7 @@ def test_pages_say_shared_words_and_their_own_rooms() -> None:
         (path.name, key)
         for path, text in showing()
         for key in (found[1] or found[2] for found in _SAID.finditer(text))
-        if key not in words.ID and key not in ROOMS.get(room_of(path) or "", ())
+        if key not in sayable(path)
     ]
 
     assert foreign == []
@@ -78,7 +85,7 @@ def unused() -> list[str]:
     """Keys that no template names and no code that has to do with pages; the parts of composed ones may come from anywhere."""
     texts = [text for _, text in showing()]
     named = {literal for text in texts for literal in _LITERAL.findall(text)}
-    parts = {literal for _, text in sources() for literal in _LITERAL.findall(text)}
+    parts = {literal.lower() for _, text in sources() for literal in _LITERAL.findall(text)}
     frames = {
         (found.groupdict().get("head") or "", found.groupdict().get("tail") or "")
         for text in texts
@@ -88,7 +95,7 @@ def unused() -> list[str]:
 
     def is_shown(key: str) -> bool:
         return key in named or any(
-            key.startswith(head) and key.endswith(tail) and key[len(head) : len(key) - len(tail)] in parts
+            key.startswith(head) and key.endswith(tail) and key[len(head) : len(key) - len(tail)].lower() in parts
             for head, tail in frames
         )
 

@@ -300,7 +300,7 @@ def test_64_identical_requests_make_one_order(gateway: RunningGateway, waiting: 
     """
     if waiting == "in the database":
 
-        async def go_on(_self: object, _alike: object, *, alone: bool) -> None:
+        async def go_on(_self: object, _alike: object, **_how: object) -> None:
             return
 
         monkeypatch.setattr(service.NonSnap, "_await_twin", go_on)
@@ -368,7 +368,7 @@ def test_strictly_64_different_bodies_with_one_id_make_one_order(data_address: s
 def test_an_action_without_a_uniqueness_of_its_own_is_done_once(gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch):
     """Decision 0002: whoever finds the key taken when it stores its answer rolls back and takes the first one's."""
 
-    async def go_on(_self: object, _alike: object, *, alone: bool) -> None:
+    async def go_on(_self: object, _alike: object, **_how: object) -> None:
         return
 
     monkeypatch.setattr(service.NonSnap, "_await_twin", go_on)

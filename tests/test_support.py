@@ -15,10 +15,11 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from playwright.sync_api import Page
 from psycopg import conninfo
 
 from support import listener as listener_module
-from support.browser import find_browser, starts
+from support.browser import find_browser, starts, violations
 from support.listener import Answer, Listener
 from support.ports import free_port
 from support.postgres import Postgres
@@ -304,3 +305,19 @@ def test_a_page_opens_and_runs_no_script_it_was_not_given(page):
 
     assert page.title() == "Gerbang"
     assert page.locator("#p").inner_text() == "Halo"
+
+
+@pytest.mark.browser
+def test_what_axe_finds_wrong_is_told_with_its_markup(page: Page) -> None:
+    page.set_content(
+        "<html lang=id><title>Gerbang</title><main><h1>Bayar</h1><img id=seen src=a>"
+        "<details><summary>Lagi</summary><img id=folded src=b></details></main>"
+    )
+
+    [(rule, [markup])] = violations(page, only_seen=True)
+    assert (rule, 'id="seen"' in markup) == ("image-alt", True)
+    page.evaluate("document.querySelector('details').open = true")
+    [(rule, nodes)] = violations(page)
+    assert (rule, len(nodes)) == ("image-alt", 2)
+    page.evaluate("for (const image of document.images) image.alt = 'Kopi'")
+    assert violations(page) == []

@@ -7,9 +7,6 @@ each told from the others by its amount; one kill meets them all.
 
 import contextlib
 import http.client
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +20,6 @@ import pytest
 from gerbang.clock import Clock
 from gerbang.payments import get_payment
 from gerbang.sandbox.time import read_offset
-from gerbang.storage import Database, open_database
 from support.card_calls import (
     APPROVED,
     APPROVED_MASTER,
@@ -40,85 +36,28 @@ from support.card_calls import (
 from support.gateway import Answer, RunningGateway, assert_clean
 from support.listener import Listener
 from support.notifying import eventually
-from support.ports import free_port
 from support.secrets import find_in_bytes, find_in_database, find_in_files
+from support.server import Server
 from support.slow_cards import PAUSES
 
 NUMBERS = [APPROVED, APPROVED_MASTER, CHALLENGED, SILENT]
 
 
-class KilledServer(RunningGateway):
-    """`gerbang serve` in a process of its own, on the same port and the same data each time."""
+class CardServer(Server):
+    """Its acquirer is slow."""
 
     def __init__(self, data: str, directory: Path, **settings: str) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log = directory / "server.log"
-        self.pauses = directory / "pauses"
-        self.pauses.mkdir()
-        self._command = [sys.executable, "-m", "gerbang", "serve", "--data", data, "--port", str(self.port)]
-        self._environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]),
-            PAUSES: str(self.pauses),
-            "GERBANG_CARD_PROVIDER": "support.slow_cards:make",
-            "GERBANG_POLL_INTERVAL_S": "0.05",
-            **{f"GERBANG_{name.upper()}": value for name, value in settings.items()},
-        }
-        self._child: subprocess.Popen[bytes] | None = None
-        self._data = data
-        self._opened: Database | None = None
+        super().__init__(data, directory, card_provider="support.slow_cards:make", poll_interval_s="0.05", **settings)
         self.start()
         # What `CardMerchant` wants of a gateway in this process: its time, and that it notices new options.
         clock = Clock()
         clock.offset = self.database.read_now(read_offset)
         self.gateway: Any = SimpleNamespace(clock=clock, directory=SimpleNamespace(forget=lambda: None))
 
-    @property
-    def database(self) -> Database:
-        """A second process's look at the data."""
-        if self._opened is None:
-            self._opened = open_database(self._data, connections=4)
-        return self._opened
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self._child = subprocess.Popen(self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self._environment)
-        eventually(self._answers, timeout_s=60)
-
-    def _answers(self) -> bool:
-        assert self._child is not None
-        assert self._child.poll() is None, self.log.read_text()[-3_000:]
-        try:
-            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
-                connection.request("GET", "/healthz")
-                return connection.getresponse().status == 200
-        except OSError:
-            return False
-
-    def hold(self, point: str) -> None:
-        """From now on whoever comes to this point stays there."""
-        (self.pauses / point).touch()
-
-    def await_held(self, points: list[str]) -> None:
-        with contextlib.suppress(AssertionError):
-            eventually(lambda: all((self.pauses / f"at:{point}").exists() for point in points), timeout_s=30)
-        assert [point for point in points if not (self.pauses / f"at:{point}").exists()] == [], "never came there"
-
     def kill(self) -> None:
-        """What a power cut leaves of a process; what was slow is not slow any more afterwards."""
-        if self._child is not None:
-            self._child.kill()
-            self._child.wait()
-            self._child = None
-        for pause in self.pauses.iterdir():
-            pause.unlink()
-
-    def stop(self) -> None:
-        self.kill()
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        """What was slow is not slow any more afterwards."""
+        super().kill()
+        self.release()
 
 
 @dataclass
@@ -133,7 +72,7 @@ class Case:
 
 @dataclass
 class World:
-    server: KilledServer
+    server: CardServer
     shop: CardMerchant
     cases: dict[str, Case]
     browser: str = "the-browsers-own-key"
@@ -178,7 +117,7 @@ def page_of(shop: CardMerchant, invoice: str) -> CardPage:
     return CardPage(invoice, shown["request_id"], "/credit-card/pay/" + shown["payments"][0]["id"])
 
 
-def crash(server: KilledServer, merchant: Listener) -> World:
+def crash(server: CardServer, merchant: Listener) -> World:
     """Prepare, hold everything at its step, kill, start again."""
     shop = CardMerchant(server, merchant)
     world = World(server, shop, {})
@@ -291,7 +230,7 @@ def merchant() -> Iterator[Listener]:
 
 @contextlib.contextmanager
 def crashed(data: str, directory: Path, merchant: Listener, timeout_s: str) -> Iterator[World]:
-    server = KilledServer(data, directory, **settings(timeout_s))
+    server = CardServer(data, directory, **settings(timeout_s))
     try:
         world = crash(server, merchant)
         yield world
@@ -539,7 +478,7 @@ def test_the_same_on_postgresql(tmp_path: Path, merchant: Listener, postgres_dsn
 
 @pytest.mark.parametrize("point", ["before", "after"])
 def test_a_reversal_under_way_at_the_crash_is_finished_and_only_then_told(tmp_path: Path, merchant: Listener, point: str):
-    server = KilledServer(str(tmp_path / "gerbang.db"), tmp_path, card_answer_timeout_s="2")
+    server = CardServer(str(tmp_path / "gerbang.db"), tmp_path, card_answer_timeout_s="2")
     try:
         shop = CardMerchant(server, merchant)
         page = shop.page(amount=90_001)

@@ -32,7 +32,7 @@ from gerbang.storage import open_database
 from support.gateway import assert_clean, independent_signature
 from support.listener import Listener
 from support.notifying import a_merchant, eventually
-from support.ports import free_port
+from support.server import Server
 
 AMOUNT = 1_000
 CONCURRENT = 200
@@ -52,46 +52,6 @@ class Sale:
     page: str | None = None
     repeated: list[tuple[int, str]] = field(default_factory=list)
     paid: bool = False
-
-
-class Server:
-    """`gerbang serve` in a process of its own, on the same port and the same data each time."""
-
-    def __init__(self, data: str, log: Path) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._command = [sys.executable, "-m", "gerbang", "serve", "--data", data, "--port", str(self.port)]
-        self._log = log
-        self._child: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._child = subprocess.Popen(self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        eventually(self._answers, timeout_s=30)
-
-    def _answers(self) -> bool:
-        assert self._child is not None
-        assert self._child.poll() is None, self._log.read_text()[-3_000:]
-        try:
-            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
-                connection.request("GET", "/healthz")
-                return connection.getresponse().status == 200
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        """What a power cut leaves of a process."""
-        if self._child is not None:
-            self._child.kill()
-            self._child.wait()
-            self._child = None
-
-    def stop(self) -> None:
-        """A polite end."""
-        assert self._child is not None
-        self._child.terminate()
-        assert self._child.wait(20) == 0, self._log.read_text()[-3_000:]
-        self._child = None
 
 
 @pytest.fixture
@@ -239,7 +199,7 @@ def crash_and_check(data: str, merchant: Listener, tmp_path: Path, *, kills: int
     seed = int(os.environ.get("GERBANG_CRASH_SEED") or random.randrange(10**6))
     print(f"GERBANG_CRASH_SEED={seed}")
     chance = random.Random(seed)
-    server = Server(data, tmp_path / "server.log")
+    server = Server(data, tmp_path)
     sales: list[Sale] = []
     try:
         for life in range(kills):
@@ -254,7 +214,7 @@ def crash_and_check(data: str, merchant: Listener, tmp_path: Path, *, kills: int
             asyncio.run(sell_until_killed(server, together, buyers, countdown, chance.uniform(0, 0.01)))
         server.start()
         await_deliveries(data)
-        server.stop()
+        server.end()
     finally:
         server.kill()
 
@@ -328,7 +288,7 @@ def test_four_kills_lose_nothing_that_was_acknowledged_on_postgresql(tmp_path: P
 
 def test_a_create_whose_answer_was_lost_may_simply_be_repeated(tmp_path: Path, merchant: Listener):
     """The order was committed, the merchant never heard of it: the repeat gives the first answer, not a second order."""
-    server = Server(str(tmp_path / "gerbang.db"), tmp_path / "server.log")
+    server = Server(str(tmp_path / "gerbang.db"), tmp_path)
     sale = new_sale(1, merchant, random.Random(1))
 
     async def once() -> None:
@@ -350,7 +310,7 @@ def test_a_create_whose_answer_was_lost_may_simply_be_repeated(tmp_path: Path, m
 
 
 def test_a_restart_after_a_kill_is_quick_and_needs_no_repair(tmp_path: Path, merchant: Listener):
-    server = Server(str(tmp_path / "gerbang.db"), tmp_path / "server.log")
+    server = Server(str(tmp_path / "gerbang.db"), tmp_path)
     sales = [new_sale(n, merchant, random.Random(n)) for n in range(50)]
     try:
         server.start()
@@ -358,6 +318,6 @@ def test_a_restart_after_a_kill_is_quick_and_needs_no_repair(tmp_path: Path, mer
         began = time.monotonic()
         server.start()
         assert time.monotonic() - began < 10
-        server.stop()
+        server.end()
     finally:
         server.kill()

@@ -16,7 +16,7 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -26,12 +26,11 @@ import pytest
 from gerbang.channels.doku_wallet_snap.simulator import moved
 from gerbang.client import BankAccount, DokuError, DokuUnreachable, SnapClient, SnapCustomer
 from gerbang.clock import real_now
-from gerbang.storage import Database, Tx, open_database
+from gerbang.storage import Tx
 from gerbang.wallet.bindings import bind
-from support.gateway import RunningGateway, assert_clean
+from support.gateway import assert_clean
 from support.notifying import RudeReceiver, eventually
-from support.ports import free_port
-from support.slow_bank import PAUSES
+from support.server import Server
 from support.snap import PRIVATE_PEM, PUBLIC_PEM
 
 CLIENT_ID, SECRET_KEY = "BRN-0332-1711843200000", "SK-kasir-kilat-0332"
@@ -45,72 +44,22 @@ DUPLICATE = "01"  # the case of 409: this partnerReferenceNo was used before
 ENDS = {"1234": "SUCCESS", "0001": "SUCCESS", "0002": "FAILED", "0003": "SUCCESS", "0004": "FAILED", "0005": "SUCCESS"}
 
 
-class Server(RunningGateway):
-    """`gerbang serve` in a process of its own, on the same port and the same data each time; its bank is slow."""
+class WalletServer(Server):
+    """Its bank is slow."""
 
     def __init__(self, data: str, directory: Path) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.data = data
-        self.log = directory / "server.log"
-        self.pauses = directory / "pauses"
-        self.pauses.mkdir()
-        self._command = [sys.executable, "-m", "gerbang", "serve", "--data", data, "--port", str(self.port)]
-        self._environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]),
-            PAUSES: str(self.pauses),
-            "GERBANG_BANK_PROVIDER": "support.slow_bank:make",
-            "GERBANG_POLL_INTERVAL_S": "0.05",
-        }
-        self._child: subprocess.Popen[bytes] | None = None
-        self._opened: Database | None = None
-
-    @property
-    def database(self) -> Database:
-        """A second process's look at the data."""
-        if self._opened is None:
-            self._opened = open_database(self.data, connections=2)
-        return self._opened
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self._child = subprocess.Popen(self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self._environment)
-        eventually(self._answers, timeout_s=60)
-
-    def _answers(self) -> bool:
-        assert self._child is not None
-        assert self._child.poll() is None, self.log.read_text()[-3_000:]
-        try:
-            return self.request("GET", "/healthz").status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-
-    def kill(self) -> None:
-        """What a power cut leaves of a process."""
-        if self._child is not None:
-            self._child.kill()
-            self._child.wait()
-            self._child = None
-
-    def hold(self, point: str) -> None:
-        """From now on the transfer of this amount stays at this point."""
-        (self.pauses / point).touch()
-
-    def await_held(self, points: list[str]) -> None:
-        eventually(lambda: all((self.pauses / f"at:{point}").exists() for point in points))
-
-    def stop(self) -> None:
-        self.kill()
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        super().__init__(data, directory, bank_provider="support.slow_bank:make", poll_interval_s="0.05")
 
     def let_patience_end(self) -> None:
         """As if the longest that a bank may take had gone by: the sweeper asks what became of every open transfer, now."""
         self.database.transact_now(
             lambda tx: tx.execute("update wallet_operation set due_real_at = 0 where due_real_at is not null")
         )
+
+    def let_a_minute_pass(self) -> None:
+        """As if whoever holds a reference had held it that long."""
+        past = "update partner_reference set subject = 'hold:0' || substr(subject, 19) where subject like 'hold:%'"
+        assert self.database.transact_now(lambda tx: tx.execute(past)) > 0
 
     def await_ends(self) -> None:
         """Until every transfer has its end."""
@@ -129,7 +78,7 @@ class Server(RunningGateway):
 class Customer:
     """A bound customer with a PIN. One PIN is typed at a time: an attempt that a kill interrupted stays counted as wrong."""
 
-    server: Server
+    server: WalletServer
     id: str
     api: SnapCustomer
     bank_accounts: dict[str, BankAccount]
@@ -141,12 +90,12 @@ class Customer:
 class Partner:
     """The partner's application, which outlives the server."""
 
-    server: Server
+    server: WalletServer
     client: SnapClient
     customers: list[Customer]
 
 
-def prepare(server: Server) -> Partner:
+def prepare(server: WalletServer) -> Partner:
     """Customers with money, a consent, bank accounts and one settled purchase each."""
     merchant = {"name": "Kasir Kilat", "client_id": CLIENT_ID, "secret_key": SECRET_KEY, "snap_public_key": PUBLIC_PEM}
     server.control("POST", "/merchants", merchant)
@@ -224,9 +173,12 @@ class Transfer(Deed):
     kind = "transfer"
     end: str = "1234"
     told: str | None = None  # the end that the partner was told of; None: not yet, or not told
+    inquired: bool = True
 
     def ask(self) -> None:
         api, to = self.customer.api, self.customer.bank_accounts[self.end]
+        if not self.inquired:
+            to = replace(to, reference_no="")
         try:
             answer = api.transfer_to_bank(reference=self.reference, payer=self.customer.id, amount=self.amount, to=to)
         except DokuError as refused:
@@ -300,7 +252,7 @@ class Countdown:
                 self.reached.set()
 
 
-def call_until_killed(server: Server, deeds: list[Deed], countdown: Countdown | None) -> None:
+def call_until_killed(server: WalletServer, deeds: list[Deed], countdown: Countdown | None) -> None:
     """Everything at once, by several threads of the partner's; somewhere in between, the end. Without a countdown there is none."""
     waiting: queue.SimpleQueue[Deed] = queue.SimpleQueue()
     for deed in deeds:
@@ -349,7 +301,7 @@ def crash_and_check(data: str, directory: Path, *, kills: int) -> None:
     seed = int(os.environ.get("GERBANG_CRASH_SEED") or random.randrange(10**6))
     print(f"GERBANG_CRASH_SEED={seed}")
     chance = random.Random(seed)
-    server = Server(data, directory)
+    server = WalletServer(data, directory)
     deeds: list[Deed] = []
     left_behind: set[str] = set()
     try:
@@ -397,7 +349,7 @@ def of(kind: type[Deed], deeds: list[Deed]) -> dict[str, Any]:
     return {deed.reference: deed for deed in deeds if isinstance(deed, kind)}
 
 
-def assert_everything_is_there_once(server: Server, deeds: list[Deed]) -> None:
+def assert_everything_is_there_once(server: WalletServer, deeds: list[Deed]) -> None:
     """Each reference has one row and one movement of money, of the amount asked for; and nobody else's are there."""
     movements = "(select count(*) from transfer t where t.cause = o.id) as movements"
     operations = server.rows(
@@ -482,7 +434,7 @@ def test_kills_lose_nothing_and_move_nothing_twice_on_postgresql(tmp_path: Path,
 
 def test_transfers_that_were_at_the_bank_when_the_server_died_end_as_the_bank_has_them(tmp_path: Path) -> None:
     """S1-91 … S1-105: until then the money is neither the customer's nor the bank's, and a repeat is a duplicate."""
-    server = Server(str(tmp_path / "gerbang.db"), tmp_path)
+    server = WalletServer(str(tmp_path / "gerbang.db"), tmp_path)
     try:
         server.start()
         partner = prepare(server)
@@ -497,19 +449,12 @@ def test_transfers_that_were_at_the_bank_when_the_server_died_end_as_the_bank_ha
         for point in cases:
             server.hold(point)
 
-        def unheard(deed: Transfer) -> None:
-            with contextlib.suppress(DokuUnreachable):
-                deed.do()
-
-        callers = [threading.Thread(target=unheard, args=(deed,), daemon=True) for deed in cases.values()]
-        for caller in callers:
-            caller.start()
+        callers = [begun(deed) for deed in cases.values()]
         server.await_held(list(cases))
         server.kill()
         for caller in callers:
             caller.join(20)
-        for pause in server.pauses.iterdir():
-            pause.unlink()
+        server.release()
         server.start()
 
         between = customer.api.balance()
@@ -526,6 +471,81 @@ def test_transfers_that_were_at_the_bank_when_the_server_died_end_as_the_bank_ha
         assert_everything_is_there_once(server, list(cases.values()))
         assert server.database.read_now(moved) == 66_001 + 66_002
         assert_told_as_it_is(list(cases.values()))
+        assert_clean(server.database)
+    finally:
+        server.stop()
+
+
+def begun(deed: Deed) -> threading.Thread:
+    """The partner's call, in a thread of its own, with an end that nobody may hear of."""
+
+    def unheard() -> None:
+        with contextlib.suppress(DokuUnreachable):
+            deed.do()
+
+    caller = threading.Thread(target=unheard, daemon=True)
+    caller.start()
+    return caller
+
+
+def test_a_transfer_that_died_over_whose_account_it_is_may_be_sent_again(tmp_path: Path, data_address: str) -> None:
+    """S1-91 … S1-105: nothing had moved. Until it is certain that nobody comes back, a minute, the reference is in use."""
+    server = WalletServer(data_address, tmp_path)
+    try:
+        server.start()
+        partner = prepare(server)
+        [customer, *_] = partner.customers
+        start = customer.api.balance().available
+        deed = Transfer("died-asking", customer, 66_005, inquired=False)
+        server.hold("inquire:7771234")
+        caller = begun(deed)
+        server.await_held(["inquire:7771234"])
+        server.kill()
+        caller.join(20)
+        server.release()
+        server.start()
+
+        deed.do()
+        assert deed.repeated, "the minute is not over"
+        assert (customer.api.balance().available, customer.api.balance().held) == (start, 0)
+        server.let_a_minute_pass()
+        deed.repeated = False
+        deed.do()
+
+        assert not deed.repeated
+        assert deed.told == "SUCCESS"
+        deed.do()
+        assert deed.repeated, "used for ever"
+        assert customer.api.balance().available == start - 66_005
+        assert_everything_is_there_once(server, [deed])
+        assert_clean(server.database)
+    finally:
+        server.stop()
+
+
+def test_of_two_transfers_under_one_reference_the_one_that_was_given_up_moves_nothing(tmp_path: Path, data_address: str) -> None:
+    """The process was not dead, but slower than anybody waits: its reference belongs to the second call by now."""
+    server = WalletServer(data_address, tmp_path)
+    try:
+        server.start()
+        partner = prepare(server)
+        [customer, *_] = partner.customers
+        start = customer.api.balance().available
+        slow = Transfer("given-up", customer, 66_006, inquired=False, sent=1)
+        server.hold("inquire:7771234")
+        caller = begun(slow)
+        server.await_held(["inquire:7771234"])
+        server.let_a_minute_pass()
+        second = Transfer("given-up", customer, 66_006)
+
+        second.do()
+        server.release()
+        caller.join(20)
+
+        assert (second.told, second.repeated) == ("SUCCESS", False)
+        assert (slow.told, slow.repeated) == (None, True)
+        assert customer.api.balance().available == start - 66_006
+        assert_everything_is_there_once(server, [second])
         assert_clean(server.database)
     finally:
         server.stop()

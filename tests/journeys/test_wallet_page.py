@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.settings import SANDBOX_SECRET_KEY
 from gerbang.wallet.demo import DEMO_PIN
+from support.browser import in_view, violations
 from support.gateway import RunningGateway
 from support.listener import Listener
 
@@ -70,25 +70,13 @@ class Buyer:
 
 def seen(page: Page, name: str) -> None:
     """What every state promises: accessible, nothing wider than the window, nothing asked of third parties."""
-    violations = Axe().run(page)["violations"]
-    assert violations == [], [(one["id"], [node["html"] for node in one["nodes"]]) for one in violations]
+    assert violations(page) == []
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0, f"{name} scrolls sideways by {wide} px"
     directory = os.environ.get("GERBANG_SCREENSHOTS")
     if directory:
         Path(directory).mkdir(parents=True, exist_ok=True)
         page.screenshot(path=f"{directory}/{name}.png", full_page=True)
-
-
-# Each language and each width once; all four pairs when pictures are wanted.
-VIEWS = (
-    ("phone-id", "desktop-en", "phone-en", "desktop-id") if os.environ.get("GERBANG_SCREENSHOTS") else ("phone-id", "desktop-en")
-)
-
-
-@pytest.fixture(params=VIEWS)
-def view(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture
@@ -103,6 +91,7 @@ def buyer_page(browser: Browser, view: str) -> Iterator[Page]:
     assert foreign == []
 
 
+@in_view("phone-id")
 def test_a_buyer_signs_in_checks_pays_and_the_merchant_hears_of_it(
     sqlite_gateway: RunningGateway, merchant: Listener, buyer_page: Page, view: str
 ) -> None:
@@ -134,6 +123,7 @@ def test_a_buyer_signs_in_checks_pays_and_the_merchant_hears_of_it(
     seen(buyer_page, f"already-paid-{view}")
 
 
+@in_view("desktop-en")
 def test_a_balance_too_small_is_named_and_can_be_topped_up_in_the_sandbox(
     sqlite_gateway: RunningGateway, merchant: Listener, buyer_page: Page, view: str
 ) -> None:
@@ -150,6 +140,7 @@ def test_a_balance_too_small_is_named_and_can_be_topped_up_in_the_sandbox(
     expect(buyer_page.locator("[data-state=paid]")).to_be_visible()
 
 
+@in_view("phone-id")
 def test_wrong_pins_are_counted_and_the_third_ends_it(
     sqlite_gateway: RunningGateway, merchant: Listener, buyer_page: Page, view: str
 ) -> None:
@@ -183,6 +174,7 @@ def test_an_unknown_number_reads_like_a_wrong_pin(sqlite_gateway: RunningGateway
     assert texts[0] == texts[1]
 
 
+@in_view("desktop-en")
 def test_a_locked_account_is_told_and_another_may_pay(
     sqlite_gateway: RunningGateway, merchant: Listener, buyer_page: Page, view: str
 ) -> None:
@@ -198,6 +190,7 @@ def test_a_locked_account_is_told_and_another_may_pay(
     expect(buyer_page.locator("[data-state=paid]")).to_be_visible()
 
 
+@in_view("phone-id")
 def test_missing_and_malformed_fields_are_summarised(
     sqlite_gateway: RunningGateway, merchant: Listener, buyer_page: Page, view: str
 ) -> None:
@@ -211,6 +204,7 @@ def test_missing_and_malformed_fields_are_summarised(
     seen(buyer_page, f"field-errors-{view}")
 
 
+@in_view("desktop-en")
 def test_cancelling_tells_the_merchant_and_moves_nothing(
     sqlite_gateway: RunningGateway, merchant: Listener, buyer_page: Page, view: str
 ) -> None:
@@ -225,6 +219,7 @@ def test_cancelling_tells_the_merchant_and_moves_nothing(
     assert merchant.wait_for(1)[0].json()["transaction"]["status"] == "FAILED"
 
 
+@in_view("phone-id")
 def test_after_its_time_the_page_cannot_be_paid(
     sqlite_gateway: RunningGateway, merchant: Listener, buyer_page: Page, view: str
 ) -> None:
@@ -241,6 +236,7 @@ def test_after_its_time_the_page_cannot_be_paid(
     assert merchant.received() == []  # expiry is told only to merchants that asked
 
 
+@in_view("desktop-en")
 def test_a_wrong_address_says_so(sqlite_gateway: RunningGateway, buyer_page: Page, view: str) -> None:
     answer = buyer_page.goto(f"{sqlite_gateway.url}/wallet/pay/pay_NOSUCH?lang={view.split('-')[1]}")
 
@@ -249,6 +245,7 @@ def test_a_wrong_address_says_so(sqlite_gateway: RunningGateway, buyer_page: Pag
     seen(buyer_page, f"not-found-{view}")
 
 
+@pytest.mark.parametrize("view", ["phone-id", "desktop-en"])
 @pytest.mark.parametrize("topic", ["help", "privacy", "terms"])
 def test_the_pages_of_the_footer_exist(sqlite_gateway: RunningGateway, buyer_page: Page, view: str, topic: str) -> None:
     buyer_page.goto(f"{sqlite_gateway.url}/{topic}?lang={view.split('-')[1]}")

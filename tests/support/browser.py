@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from axe_core_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Frame, Page, sync_playwright
 
 NAMES = ("chromium", "google-chrome", "chromium-browser", "google-chrome-stable")
 MAC_APPS = (
@@ -36,7 +37,7 @@ def find_browser() -> str | None:
         return chosen if starts(chosen) else None
     on_path = [found for name in NAMES if (found := shutil.which(name))]
     home_apps = [str(Path.home()) + app for app in MAC_APPS] if sys.platform == "darwin" else []
-    installed = [*on_path, *(MAC_APPS if sys.platform == "darwin" else ()), *home_apps]
+    installed: list[str] = [*on_path, *(MAC_APPS if sys.platform == "darwin" else ()), *home_apps]
     for path in installed:
         if starts(path):
             return path
@@ -110,6 +111,18 @@ def page(browser_context: BrowserContext) -> Page:
     return browser_context.new_page()
 
 
+def violations(place: Page | Frame, *, only_seen: bool = False) -> list[tuple[str, list[str]]]:
+    """What axe finds wrong: each rule with the markup that breaks it.
+
+    only_seen  leave out what is folded away, and frames inside
+    """
+    context = {"exclude": [["details:not([open]) > :not(summary)"]]} if only_seen else None
+    # Without this axe describes everything that is right, too, which takes it twice as long.
+    options = f"{{resultTypes: ['violations'], iframes: {'false' if only_seen else 'true'}}}"
+    found = Axe().run(place, context=context, options=options)["violations"]
+    return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+
+
 def each_in_a_view(states: Iterable[str], views: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
     """Each state of a page in one view, the views taking turns; with GERBANG_SCREENSHOTS each state in all of them.
 
@@ -119,3 +132,12 @@ def each_in_a_view(states: Iterable[str], views: Sequence[tuple[str, str]]) -> l
     if os.environ.get("GERBANG_SCREENSHOTS"):
         return [(state, *view) for state in chosen for view in views]
     return [(state, *views[index % len(views)]) for index, state in enumerate(chosen)]
+
+
+def in_view(view: str) -> pytest.MarkDecorator:
+    """A journey in one view ("phone-id", "desktop-en"), for neighbours to take turns; with GERBANG_SCREENSHOTS in all four.
+
+    The reason is that of `each_in_a_view`. The journey gets the view as its argument.
+    """
+    views = ("phone-id", "desktop-en", "phone-en", "desktop-id") if os.environ.get("GERBANG_SCREENSHOTS") else (view,)
+    return pytest.mark.parametrize("view", views)

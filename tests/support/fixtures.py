@@ -9,4 +9,4 @@ read at all when someone runs one room's tests.
     engine, data_address, database, gateway, sqlite_gateway   support/gateway.py
 """
 
-pytest_plugins = ("support.browser", "support.postgres", "support.listener", "support.gateway")
+pytest_plugins = ("support.disk", "support.browser", "support.postgres", "support.listener", "support.gateway")

@@ -1,8 +1,9 @@
 """The sandbox's bank, made to be slow: `bank_provider = "support.slow_bank:make"`.
 
 In the directory named by GERBANG_TEST_PAUSES a file `before:66001` or `after:66001` holds the transfer of that amount for ever before
-the bank heard it, or after it moved the money; who is held leaves a file `at:…` beside it. Every other question takes up to as many
-seconds before, and again after, as the file `jitter` says.
+the bank heard it, or after it moved the money; `inquire:1234567890` holds whoever asks whose account that is until the file is gone.
+Who is held leaves a file `at:…` beside it. Every other question takes up to as many seconds before, and again after, as the file
+`jitter` says.
 """
 
 import asyncio
@@ -28,6 +29,10 @@ class _SlowBank:
         self._directory = directory
 
     async def inquire(self, bank_code: str, number: str) -> BankAccount | None:
+        name = f"inquire:{number}"
+        while (self._directory / name).exists():
+            (self._directory / f"at:{name}").touch()
+            await asyncio.sleep(0.02)
         return await self._bank.inquire(bank_code, number)
 
     async def transfer(self, question: BankQuestion) -> BankAnswer:

@@ -140,5 +140,6 @@ CHANNEL = Channel(
     choose=choose_outcome,
     charges=charge_records,
     many_attempts=True,
+    tells_refunds=True,
     magic_values={**{one.card.number: one.note("en") for one in featured()}, **MAGIC_VALUES},
 )

@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -39,6 +38,7 @@ from gerbang.wallet import PinHasher, WalletLimits
 from gerbang.web.assets import STATIC, Assets
 from gerbang.web.pages import Pages
 from gerbang.web.wiring import Wiring
+from support.browser import violations
 from support.gateway import NOON, Answer
 
 MANDIRI, CHALLENGE_N, NO_PHONE = "5573381011111101", "5200000000000015", "4509198934905324"
@@ -450,8 +450,7 @@ STATES = (
 
 
 def seen(page: Page, name: str) -> None:
-    violations = Axe().run(page)["violations"]
-    assert violations == [], [(one["id"], [node["html"] for node in one["nodes"]]) for one in violations]
+    assert violations(page) == []
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0, f"{name} scrolls sideways by {wide} px"
     directory = os.environ.get("GERBANG_SCREENSHOTS")

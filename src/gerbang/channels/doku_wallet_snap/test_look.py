@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from gerbang.merchants import update
@@ -23,7 +22,7 @@ from gerbang.wallet.demo import DEMO_ACCOUNTS, DEMO_PIN
 from gerbang.web import i18n
 from gerbang.web.assets import Assets
 from gerbang.web.views import Lang
-from support.browser import each_in_a_view
+from support.browser import each_in_a_view, violations
 from support.gateway import RunningGateway
 from support.nonsnap import served
 from support.snap import SnapCaller, reference
@@ -337,8 +336,7 @@ def test_state_is_accessible_and_fits_every_window(
     assert page.locator("html").get_attribute("lang") == lang
     assert page.locator("h1").count() == 1
     assert page.locator(".go").count() <= 1
-    violations = Axe().run(page)["violations"]
-    assert violations == [], [(one["id"], [node["html"] for node in one["nodes"]]) for one in violations]
+    assert violations(page) == []
     markup = page.content()
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", markup)
     ids = re.findall(r'\sid="([^"]+)"', markup)
