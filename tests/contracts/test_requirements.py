@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_ROW = re.compile(r"\| ((?:S[0-2]|D)-\d+) \|.*\| (open|done|partly: [^|]+) \| ([^|]+) \|")
+_ROW = re.compile(r"\| ((?:S[0-4]|D)-\d+) \|.*\| (open|done|partly: [^|]+) \| ([^|]+) \|")
 
 
 def lines() -> list[str]:
@@ -33,9 +33,11 @@ def test_every_row_of_the_requirements_is_read() -> None:
     wallet = [f"S0-{number:02}" for number in range(1, 40)]
     snap_wallet = [f"S1-{number:02}" for number in range(1, 207)]
     cards = [f"S2-{number:02}" for number in range(1, 127)]
+    indodana = [f"S3-{number:02}" for number in range(1, 62)]
+    linkaja = [f"S4-{number:02}" for number in range(1, 35)]
     decisions = [f"D-{number}" for number in range(1, 21)]
 
-    assert list(rows()) == [*wallet, *snap_wallet, *cards, *decisions]
+    assert list(rows()) == [*wallet, *snap_wallet, *cards, *indodana, *linkaja, *decisions]
     assert len(rows()) == sum(bool(re.match(r"\| \w+-\d+ ", line)) for line in lines()), "a row twice, or one nobody can read"
 
 

@@ -17,8 +17,11 @@ _COMMANDS = {
     "merchant": ("gerbang.cli.merchants:merchant", "Create, list, show and change merchants."),
     "wallet": ("gerbang.cli.wallet:wallet", "Open, fund, list, upgrade and unlock wallet accounts."),
     "payments": ("gerbang.cli.payments:payments", "List orders, or show all about one."),
-    "refunds": ("gerbang.cli.refunds:refunds", "Open refunds that are done by hand, list those that wait, and end them."),
-    "outcome": ("gerbang.cli.outcome:outcome", "Sandbox: decide what bank and acquirer will say about an order."),
+    "refunds": (
+        "gerbang.cli.refunds:refunds",
+        "Open refunds that are done by hand, list those that wait for somebody, and end them.",
+    ),
+    "outcome": ("gerbang.cli.outcome:outcome", "Sandbox: decide what bank, acquirer or wallet will say about an order."),
     "notifications": ("gerbang.cli.notifications:notifications", "List, inspect and resend notifications to merchants."),
     "mischief": ("gerbang.cli.mischief:mischief", "Sandbox: deliver notifications late, twice, out of order, or not at all."),
     "score": ("gerbang.cli.score:score", "Play twelve situations against your shop's receiver and say which it handles."),
@@ -27,7 +30,7 @@ _COMMANDS = {
     "verify": ("gerbang.cli.verify:verify", "Recompute the books and name every row that does not fit."),
     "sign": ("gerbang.cli.sign:sign", "Sign a request, or find out why a signature is wrong."),
     "vault": ("gerbang.cli.vault:vault", "Look after the keys of stored cards."),
-    "channels": ("gerbang.cli.channels:channels", "List the payment channels with their test values."),
+    "channels": ("gerbang.cli.channels:channels", "List the payment channels with their test values, or show all about one."),
 }
 
 

@@ -11,25 +11,39 @@ from gerbang.errors import Reason, Refused
 from gerbang.payments import payments_of
 from gerbang.storage import Tx
 
+OUTSIDE = ("outcome",)
+CARDS = ("three_ds", "response_code", "follow_up_code")
+
 
 @click.command()
 @click.argument("invoice")
 @click.option("--merchant", metavar="CLIENT_ID", help="Whose; needed when several merchants have this invoice number.")
+@click.option(
+    "--outcome", "wanted_outcome", metavar="WORD", help="Where the buyer pays elsewhere: SUCCESS, NOT_ENOUGH, SLOW, PAID_LATE, …"
+)
 @click.option("--three-ds", metavar="WORD", help="frictionless, challenge, challenge_failed, unavailable, …")
 @click.option("--response-code", metavar="CODE", help="What the acquirer answers when asked for the money, e.g. 51.")
 @click.option("--follow-up-code", metavar="CODE", help="What it answers to capture, void and refund.")
-@click.option("--clear", is_flag=True, help="Leave it to the card again.")
+@click.option("--clear", is_flag=True, help="Leave it to the card or the amount again.")
 @reads_settings
 def outcome(
-    invoice: str, merchant: str | None, three_ds: str | None, response_code: str | None, follow_up_code: str | None, clear: bool
+    invoice: str,
+    merchant: str | None,
+    wanted_outcome: str | None,
+    three_ds: str | None,
+    response_code: str | None,
+    follow_up_code: str | None,
+    clear: bool,
 ) -> None:
-    """Sandbox: decide what bank and acquirer will say about an order.
+    """Sandbox: decide what bank, acquirer or wallet will say about an order.
 
-    Whatever card its buyer takes. docs/guides/test-cards.md lists the codes. Each call replaces what an earlier one chose.
+    Of a card payment --three-ds, --response-code and --follow-up-code, whatever card its buyer takes; docs/guides/test-cards.md lists the
+    codes. Of a channel whose buyer pays elsewhere --outcome: what happens when the buyer presses Pay; `gerbang channels CODE` lists
+    them. Each call replaces what an earlier one chose.
     """
-    wanted = {"three_ds": three_ds, "response_code": response_code, "follow_up_code": follow_up_code}
+    wanted = {"outcome": wanted_outcome, "three_ds": three_ds, "response_code": response_code, "follow_up_code": follow_up_code}
     if clear == any(wanted.values()):
-        raise Misuse("give --three-ds, --response-code or --follow-up-code, or --clear alone")
+        raise Misuse("give --outcome, --three-ds, --response-code or --follow-up-code, or --clear alone")
     with open_data() as data:
         if not data.settings.is_sandbox:
             raise Failure("outcomes are chosen in the sandbox; the settings say mode = production")
@@ -39,6 +53,10 @@ def outcome(
             choose = all_channels()[payment.channel].choose
             if choose is None:
                 raise Failure(f"nobody outside is asked about a payment of channel {payment.channel}")
+            fits = OUTSIDE if all_channels()[payment.channel].party is not None else CARDS
+            strange = [name for name, value in wanted.items() if value and name not in fits]
+            if strange:
+                raise Misuse(f"--{strange[0].replace('_', '-')} means nothing on channel {payment.channel}")
             choose(tx, payment.id, wanted)
 
         try:
@@ -47,6 +65,7 @@ def outcome(
             if refused.reason is not Reason.FIELD_INVALID:
                 raise
             option = str(refused.facts["field"]).replace("_", "-")
-            raise Misuse(f"--{option}: there is no such outcome; docs/guides/test-cards.md lists them") from None
+            listed = "gerbang channels CODE" if option == "outcome" else "docs/guides/test-cards.md"
+            raise Misuse(f"--{option}: there is no such outcome; {listed} lists them") from None
     said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in wanted.items() if value)
-    click.echo(f"{invoice}: {said or 'as the card says'}")
+    click.echo(f"{invoice}: {said or 'as the card or the amount says'}")

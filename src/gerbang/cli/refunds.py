@@ -5,10 +5,16 @@ import click
 from gerbang.channel import all_channels
 from gerbang.cli.data import open_data
 from gerbang.cli.options import json_option, reads_settings
+from gerbang.cli.payments import find
 from gerbang.cli.show import print_facts, print_json, print_table, wib
 from gerbang.money import format_rupiah
 from gerbang.payments import Refund, get_payment, get_refund, open_refunds
-from gerbang.protocols.nonsnap.manual_refunds import CANNOT_BE_DONE, complete_manual_refund, fail_manual_refund
+from gerbang.protocols.nonsnap.manual_refunds import (
+    CANNOT_BE_DONE,
+    complete_manual_refund,
+    fail_manual_refund,
+    open_manual_refund,
+)
 from gerbang.records import refund_record
 from gerbang.storage import Tx
 
@@ -16,7 +22,7 @@ from gerbang.storage import Tx
 @click.group()
 @reads_settings
 def refunds() -> None:
-    """List refunds that wait for somebody, and end those done by hand."""
+    """Open refunds that are done by hand, list those that wait for somebody, and end them."""
 
 
 @refunds.command("list")
@@ -61,15 +67,38 @@ def show_refund(refund_id: str, as_json: bool) -> None:
         data.read(lambda tx: _print(tx, get_refund(tx, refund_id), as_json=as_json))
 
 
+@refunds.command("open")
+@click.argument("invoice")
+@click.option("--merchant", metavar="CLIENT_ID", help="Whose; needed when several merchants have this invoice number.")
+@click.option("--amount", type=click.IntRange(1), metavar="RUPIAH", help="A part of it; all that is left when not given.")
+@json_option
+@reads_settings
+def open_one(invoice: str, merchant: str | None, amount: int | None, as_json: bool) -> None:
+    """Open a refund that you carry out by hand, of any paid payment.
+
+    What it takes is the merchant's no longer. Transfer the money, then `gerbang refunds complete`; into a wallet of ours `complete`
+    brings it by itself. INVOICE may be a payment's id.
+    """
+    with open_data() as data:
+        now = data.now()
+        payment_id = invoice if invoice.startswith("pay_") else None
+
+        def begin(tx: Tx) -> Refund:
+            return open_manual_refund(tx, find(tx, invoice, merchant), amount=amount, payment_id=payment_id, now=now)
+
+        opened = data.write(begin)
+        data.read(lambda tx: _print(tx, opened, as_json=as_json))
+
+
 @refunds.command("complete")
 @click.argument("refund_id", metavar="ID")
-@click.option("--approval-code", metavar="CODE", help="What the bank gave, if it gave one; the merchant is told.")
+@click.option("--approval-code", metavar="CODE", help="What the bank gave, if it gave one.")
 @json_option
 @reads_settings
 def complete(refund_id: str, approval_code: str | None, as_json: bool) -> None:
-    """Say that a manual refund was carried out: it is booked, and the merchant is told.
+    """Say that a manual refund was carried out: it is booked. Of a card's the merchant is told.
 
-    Transfer the money first. This cannot be taken back.
+    Transfer the money first, unless a wallet of ours paid: that gets it back by this. This cannot be taken back.
     """
     with open_data() as data:
         now = data.now()

@@ -26,6 +26,7 @@ from gerbang.protocols.nonsnap.notification import override_warning
 from gerbang.providers.questions import Asked, Begun, Item, TurnedDown
 from gerbang.providers.room import ProviderRoom
 from gerbang.providers.terms import options_of
+from gerbang.storage import Retry
 
 Answer = Callable[[Call, Order, Payment, Begun | TurnedDown], ActionResult]
 
@@ -78,12 +79,9 @@ def open_with_provider(
         if warning:
             kept["warnings"] = [*kept.get("warnings", ()), warning]
     minutes = expires_min or options.expiry_min or party.expiry_min
-    withdrawn: list[str] = []
-    found = _unanswered(call, invoice_number, amount, kept, announced=waits)
+    seen = _order_of(call, invoice_number)
+    found = _unanswered(call, seen, party.code, amount, kept, announced=waits)
     if found is None:
-        earlier = find_order(call.tx, call.merchant.client_id, invoice_number) if retriable else None
-        if earlier is not None and earlier.invoice_number == invoice_number:
-            withdrawn = [one.id for one in payments_of(call.tx, earlier.id) if not one.state.is_final]
         try:
             found = open_order(
                 call.tx,
@@ -99,12 +97,16 @@ def open_with_provider(
             )
         except Refused as refused:
             # Perhaps by the same request in another process, quicker by a moment.
-            found = _unanswered(call, invoice_number, amount, kept, announced=waits)
+            found = _unanswered(call, _order_of(call, invoice_number), party.code, amount, kept, announced=waits)
             if found is None or refused.reason is not Reason.INVOICE_ALREADY_USED:
                 raise
+        else:
+            if _attempts(found[0]) != (_attempts(seen) + 1 if seen is not None else 0):
+                raise Retry  # a new attempt of another one than was looked at: perhaps of this very request's, in another process
     order, payment = found
     known = payment.details.get("reference")
     begun = Begun(str(known), payment.details.get("url")) if known else None
+    withdrawn = [] if begun is not None else _replaced_by(call, payment)
     told = {**(facts or {}), **prepare(order, payment)}
     asked = Asked(
         payment_id=payment.id,
@@ -140,22 +142,42 @@ def open_with_provider(
                 payment = advance(call.tx, payment, Move.DECLINED, now=call.now, failure=said.reason)
         else:
             payment = keep_details(call.tx, payment, {"reference": said.reference, "url": said.url, **said.facts})
+            if payment.state is PaymentState.REPLACED:
+                # While it was announced: whoever replaced it may have withdrawn it before that.
+                return Ask(lambda: room.withdraw(payment.id), lambda call, _nothing: answer(call, order, payment, said))
         return answer(call, order, payment, said)
 
     return Ask(ask, after)
 
 
+def _order_of(call: Call, invoice_number: str) -> Order | None:
+    order = find_order(call.tx, call.merchant.client_id, invoice_number)
+    return order if order is not None and order.invoice_number == invoice_number else None
+
+
+def _attempts(order: Order) -> int:
+    """How many calls opened it before the last one."""
+    return len(order.details.get("earlier_request_ids", ()))
+
+
+def _replaced_by(call: Call, payment: Payment) -> list[str]:
+    """The attempt in whose place this one was opened: nobody shall pay it any more."""
+    earlier = payments_of(call.tx, payment.order_id)[:-1]
+    return [one.id for one in earlier[-1:] if one.state is PaymentState.REPLACED]
+
+
 def _unanswered(
-    call: Call, invoice_number: str, amount: int, details: dict[str, Any], *, announced: bool
+    call: Call, order: Order | None, channel: str, amount: int, details: dict[str, Any], *, announced: bool
 ) -> tuple[Order, Payment] | None:
-    """The order that this very request opened before, when the provider's answer never reached us.
+    """The order, if this very request opened it before on this channel and the provider's answer never reached us.
 
     announced  also when it did, and the merchant was not answered
     """
-    order = find_order(call.tx, call.merchant.client_id, invoice_number)
-    if order is None or order.request_id != call.request_id or order.invoice_number != invoice_number:
+    if order is None or order.request_id != call.request_id:
         return None
     payment = payments_of(call.tx, order.id)[-1]
+    if payment.channel != channel:
+        return None
     kept = {name: value for name, value in order.details.items() if name != "earlier_request_ids"}
     same = order.amount == amount and kept == msgspec.json.decode(msgspec.json.encode(details))
     if not same or (not announced and (payment.state is not PaymentState.PENDING or "reference" in payment.details)):

@@ -79,6 +79,8 @@ class ProviderRoom:
                 return await answer
         except TimeoutError:
             log.warning("%s is silent: %s", self.party.code, what)
+        except StorageBusy:
+            raise  # ours, and no silence
         except Exception:
             log.exception("%s: %s", self.party.code, what)
         return None
@@ -86,14 +88,16 @@ class ProviderRoom:
     async def hear(self, payment_id: str | None = None) -> int:
         """Act on what the provider has to report; how much that was. What fails here is reported again later."""
         done = 0
-        for report in await self.provider.reports(payment_id):
+        reports = await self._in_time(self.provider.reports(payment_id), "asking what happened")
+        for report in reports or ():
             done += await self._take(report)
         return done
 
     async def _take(self, report: Report) -> int:
         def act(tx: Tx) -> bool:
-            if find_payment(tx, report.payment_id) is None:
-                return False
+            found = find_payment(tx, report.payment_id)
+            if found is None or found[1].channel != self.party.code:
+                return False  # nor is anybody believed about a payment of somebody else's
             take_report(tx, self.channel, report, settings=self.settings, now=self.clock.now())
             return True
 
@@ -110,8 +114,11 @@ class ProviderRoom:
             # One report that cannot be acted on must not hold back the others.
             log.exception("%s, report %s", self.party.code, report.receipt)
             return 0
-        await self.provider.heard(report.receipt)
-        return 1
+        return 1 if await self._in_time(self._acknowledge(report.receipt), f"acknowledging {report.receipt}") else 0
+
+    async def _acknowledge(self, receipt: str) -> bool:
+        await self.provider.heard(receipt)
+        return True
 
     async def sweep(self) -> int:
         """What fell due: reports nobody acted on, and money to be given back."""

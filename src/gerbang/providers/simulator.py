@@ -227,12 +227,13 @@ class SimulatedProvider:
         now = to_ms(self._clock.now())
 
         def look(tx: Tx) -> list[Report]:
+            of_one = "" if payment_id is None else " and payment_id = :payment_id"
             rows = tx.all(
-                "select body from simulated_report where channel = :channel and due_at <= :now order by due_at, receipt limit 50",
-                {"channel": self._party.code, "now": now},
+                f"select body from simulated_report where channel = :channel and due_at <= :now{of_one}"  # noqa: S608 - made above
+                " order by due_at, receipt limit 50",
+                {"channel": self._party.code, "now": now} | ({} if payment_id is None else {"payment_id": payment_id}),
             )
-            found = [msgspec.json.decode(row["body"], type=Report) for row in rows]
-            return [one for one in found if payment_id in (None, one.payment_id)]
+            return [msgspec.json.decode(row["body"], type=Report) for row in rows]
 
         return await self._database.read(look)
 

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from gerbang.channels.indodana.wire import CATEGORIES
-from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from support.gateway import Answer
-from support.nonsnap import VECTORS, assert_error, assert_genuine, import_merchant, served
+from support.nonsnap import DEMO_CLIENT_ID, VECTORS, assert_error, assert_genuine, import_merchant, served
 from support.provider_orders import GONE, NOBODY, Shop, assert_refused, moved
 
 CODE = "PEER_TO_PEER_INDODANA"

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from gerbang.channels.linkaja.channel import identifier_of
-from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from support.gateway import Answer, RunningGateway, independent_signature
-from support.nonsnap import VECTORS, assert_error, assert_genuine, import_merchant, iso, request_text, served
+from support.nonsnap import DEMO_CLIENT_ID, VECTORS, assert_error, assert_genuine, import_merchant, iso, request_text, served
 from support.provider_orders import GONE, NOBODY, Shop, assert_refused, moved
 
 CODE = "EMONEY_LINKAJA"
