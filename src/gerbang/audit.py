@@ -2,8 +2,8 @@
 
 from gerbang.ledger import Problem, verify
 from gerbang.payments import verify_payments
-from gerbang.storage import Tx
 from gerbang.payments.unexpected import verify_unexpected
+from gerbang.storage import Tx
 from gerbang.wallet.operations import verify_operations
 
 

@@ -71,7 +71,14 @@ def openapi_document(endpoints: Iterable[Endpoint], control: Iterable[ControlEnd
 
 def _signed(endpoint: Endpoint, schema_of: dict[type[msgspec.Struct], Any]) -> dict[str, Any]:
     headers = [
-        {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": _HEADER_TEXT[name]}
+        {
+            "name": name,
+            "in": "header",
+            # A body that is signed by itself needs none of them.
+            "required": endpoint.body_signature is None,
+            "schema": {"type": "string"},
+            "description": _HEADER_TEXT[name],
+        }
         for name in NAMES
     ]
     error = {"description": "Refused", "content": _json(schema_of[ErrorBody])}

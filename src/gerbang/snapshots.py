@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from gerbang import channel_guide
 from gerbang.channel import all_channels
 from gerbang.channels.credit_card import docs as card_docs
 from gerbang.openapi import openapi_document
@@ -35,6 +36,7 @@ def generated() -> dict[Path, str]:
     return {
         ROOT / "openapi.json": openapi_text(),
         ROOT / "docs" / "settings.md": as_markdown(),
+        ROOT / "docs" / "channels.md": channel_guide.as_markdown(),
         ROOT / "docs" / "script-inventory.md": script_inventory(),
         ROOT / "docs" / "guides" / "test-cards.md": card_docs.as_markdown(),
         storage / "schema_sqlite.sql": snapshot("sqlite"),

@@ -7,7 +7,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from gerbang.channel import Channel
@@ -23,6 +24,7 @@ from gerbang.protocols.snap.housekeeping import purge_snap
 from gerbang.sandbox.time import read_offset
 from gerbang.settings import Settings
 from gerbang.storage import Database, StorageBusy, Tx
+from gerbang.stragglers import Stragglers
 from gerbang.wallet.bindings import purge_auth_codes
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,8 @@ log = logging.getLogger(__name__)
 _EXPIRE_BATCH = 50  # closed side by side, so that they share commits
 _PURGE_EVERY_S = 60.0
 _AFTER_TROUBLE_S = 5.0
+_ROOM_PATIENCE_S = 2.0
+_ROOM_LIMIT_S = 300.0  # should somebody outside never answer, and nobody have set a limit
 
 
 class Worker:
@@ -49,6 +53,7 @@ class Worker:
         self._settings = settings
         self._channels = channels
         self._rooms = rooms
+        self._sweeps = Stragglers(patience_s=_ROOM_PATIENCE_S)
         self._stuck: set[str] = set()  # payments that could not be expired, so that the log says it once
         self.deliverer = deliverer
 
@@ -74,6 +79,7 @@ class Worker:
                 await asyncio.sleep(pause_s)
         finally:
             delivering.cancel()
+            await self._sweeps.stop()
             with contextlib.suppress(asyncio.CancelledError):
                 await delivering
 
@@ -88,19 +94,30 @@ class Worker:
             self._clock.offset = stored
 
     async def sweep_rooms(self) -> int:
-        """Let every room do what fell due in it; how much that was. One room's trouble does not stop the others."""
-        done = 0
-        for code, room in self._rooms.items():
-            sweep = self._channels[code].sweep
-            if sweep is None:
-                continue
-            try:
-                done += await sweep(room)
-            except StorageBusy:
-                raise
-            except Exception:
-                log.exception("sweeping %s", code)
-        return done
+        """Let every room do what fell due in it, side by side; how much that was. One room's trouble does not stop the others.
+
+        A room that waits for somebody outside longer than `_ROOM_PATIENCE_S` goes on by itself, and has its next turn after that.
+        """
+        return await self._sweeps.run(
+            {
+                f"sweeping {code}": partial(self._sweep, code, sweep, room)
+                for code, room in self._rooms.items()
+                if (sweep := self._channels[code].sweep) is not None
+            }
+        )
+
+    async def _sweep(self, code: str, sweep: Callable[[Any], Awaitable[int]], room: Any) -> int:
+        try:
+            async with asyncio.timeout(_ROOM_LIMIT_S):
+                return await sweep(room)
+        except StorageBusy:
+            raise
+        except TimeoutError:
+            log.error("sweeping %s: given up after %d s, to begin anew", code, _ROOM_LIMIT_S)
+            return 0
+        except Exception:
+            log.exception("sweeping %s", code)
+            return 0
 
     async def expire_due(self) -> int:
         """Close every payment whose time is over; how many."""

@@ -6,16 +6,15 @@ sent here are those, with an invoice number of their own.
 
 import copy
 import json
-import re
+import math
 import uuid
 from collections.abc import Iterator
-from importlib import resources
 from typing import Any
 
 import msgspec
 import pytest
 
-from gerbang.channel import OUTCOMES, Channel, all_channels
+from gerbang.channel import Channel, all_channels
 from gerbang.endpoint import Endpoint
 from gerbang.payments import PaymentState
 from gerbang.protocols.nonsnap.notification import STATUS_WORD
@@ -23,6 +22,8 @@ from gerbang.protocols.nonsnap.status import StatusResponse
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from support.gateway import Answer, RunningGateway
 from support.nonsnap import assert_genuine, served
+from support.rooms import Rooms, renew, send
+from support.snap import SnapCaller
 
 EVERY_ROOM = [pytest.param(channel, id=code) for code, channel in all_channels().items()]
 # Rooms of the Client-Id style. SNAP has rules of its own, tested in tests/test_snap_*.py and in its rooms.
@@ -37,6 +38,33 @@ ENDPOINTS = [
     for endpoint in channel.endpoints
     if endpoint.family == "nonsnap"
 ]
+SNAP_ENDPOINTS = [
+    pytest.param(channel, endpoint, id=f"{endpoint.method} {endpoint.path}")
+    for channel in all_channels().values()
+    for endpoint in channel.endpoints
+    if endpoint.family == "snap"
+]
+PLAYED = [
+    pytest.param(channel, outcome, id=f"{code}-{outcome}")
+    for code, channel in all_channels().items()
+    if any(endpoint.family == "nonsnap" for endpoint in channel.endpoints)
+    for outcome in channel.outcomes
+]
+GIVING_BACK = [
+    pytest.param(channel, endpoint, id=endpoint.path)
+    for channel in all_channels().values()
+    for endpoint in channel.endpoints
+    if endpoint.family == "nonsnap" and endpoint.path.rpartition("/")[2] in ("refund", "cancel")
+]
+# What an outcome ends as, where that is another word, and what does not end at once.
+ENDS_AS = {
+    "NOT_ENOUGH": "FAILED",
+    "NO_ANSWER": "EXPIRED",
+    "SLOW": "SUCCESS",
+    "PAID_TWICE": "SUCCESS",
+    "PAID_LATE": "EXPIRED",
+}
+LASTS = ("NO_ANSWER", "SLOW", "PAID_LATE")
 # Contract §3.2: code → statuses and types. Whatever a room refuses, it refuses in these words.
 DOCUMENTED = {
     "invalid_header_request": ({400}, "invalid_request_error"),
@@ -48,99 +76,20 @@ DOCUMENTED = {
     "INVALID_PARAMETER": ({400, 413}, "Invalid Parameter"),
     "CHANNEL_NOT_ENABLED": ({400}, "Invalid Parameter"),
 }
-NOBODY = "http://127.0.0.1:9/notify"  # nothing listens there, and nothing leaves this machine
-PLACEHOLDER = re.compile(r"\{[a-z]+\}")
 COMMON_BLOCKS = {"service", "acquirer", "channel", "order", "transaction", "additional_info"}
-ODD = [None, "", " ", "\x00", "x" * 5000, 0, -1, 1.5, 10**30, True, [], {}, [[]], {"a": 1}, "www.doku.com", "é"]
+FUZZED = 240  # requests at each endpoint
+ODD: list[Any] = [None, "", " ", "\x00", "x" * 5000, 0, -1, 1.5, 10**30, True, [], {}, [[]], {"a": 1}, "www.doku.com", "é"]
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("rooms")) as one:
+    with served(tmp_path_factory.mktemp("rooms"), ovo_timeout_s=0.05) as one:
         yield one
 
 
-def transcripts(channel: Channel) -> list[dict[str, Any]]:
-    """A room's own, found beside its code."""
-    package = channel.endpoints[0].action.__module__.rpartition(".")[0]
-    folder = resources.files(package) / "transcripts"
-    return [json.loads(path.read_text(encoding="utf-8")) for path in folder.iterdir() if path.name.endswith(".json")]
-
-
-def sample(running: RunningGateway, channel: Channel, endpoint: Endpoint) -> dict[str, Any]:
-    """The fullest body of the transcripts that this endpoint answered with 200, told nobody, under new invoice numbers.
-
-    A body that names what earlier answers gave (`{authorize}`, `{token}`) is taken to where it can succeed: the conversation is
-    held up to there, by the demo merchant.
-    """
-    found = [
-        (transcript["steps"], index)
-        for transcript in transcripts(channel)
-        for index, step in enumerate(transcript["steps"])
-        if "request" in step and step["request"]["target"] == endpoint.path and step["response"]["status"] == 200
-    ]
-    assert found, f"{endpoint.path} has no successful conversation in the room's transcripts"
-    steps, index = max(found, key=lambda one: len(one[0][one[1]]["request"]["body"]))
-    fresh: dict[str, str] = {}
-    words: dict[str, str] = {}
-    if depends(steps[index]["request"]["body"]):
-        for step in steps[:index]:
-            hold(running, step, fresh, words)
-    return told_nobody(steps[index]["request"]["body"], fresh, words)
-
-
-def depends(text: str) -> bool:
-    """Whether something in it was learnt from an earlier answer, or whether it follows an order opened before."""
-    return PLACEHOLDER.search(text) is not None or "original_request_id" in text
-
-
-def hold(running: RunningGateway, step: dict[str, Any], fresh: dict[str, str], words: dict[str, str]) -> None:
-    """One step of a conversation, by the demo merchant; what a placeholder stands for is learnt."""
-    if "play" in step:
-        played = renamed(json.dumps(step["play"]), fresh, words)
-        ended = running.control("POST", "/payments/outcome", {"client_id": DEMO_CLIENT_ID, **json.loads(played)})
-        for written, said in zip(step["notifications"], ended["notifications"], strict=True):
-            learn(json.loads(written["body"]), json.loads(said["body"]), words)
-        return
-    request = step["request"]
-    if request["method"] == "GET":
-        return
-    body = told_nobody(request["body"], fresh, words)
-    body.setdefault("additional_info", {})["override_notification_url"] = NOBODY  # so that there are notifications to learn from
-    said = running.signed(request["method"], request["target"], body, request_id=fresh.get(request["headers"]["Request-Id"]))
-    assert said.status == step["response"]["status"], said.body
-    learn(json.loads(step["response"]["body"]), said.json, words)
-    fresh[request["headers"]["Request-Id"]] = said.headers["request-id"]
-
-
-def renamed(text: str, fresh: dict[str, str], words: dict[str, str]) -> str:
-    """Text with the invoice numbers and Request-Ids of this run, and with what was learnt."""
-    for old, new in fresh.items():
-        text = text.replace(json.dumps(old), json.dumps(new))
-    return PLACEHOLDER.sub(lambda word: words[word[0]], text)
-
-
-def told_nobody(text: str, fresh: dict[str, str], words: dict[str, str]) -> dict[str, Any]:
-    for number in re.findall(r'"invoice_number":"([^"]+)"', text):
-        fresh.setdefault(number, uuid.uuid4().hex[:20])
-    body: dict[str, Any] = json.loads(renamed(text, fresh, words))
-    if "notify_url" in body.get("order", {}):
-        body["order"]["notify_url"] = NOBODY
-    if "override_notification_url" in body.get("additional_info", {}):
-        body["additional_info"]["override_notification_url"] = NOBODY
-    return body
-
-
-def learn(written: Any, said: Any, words: dict[str, str]) -> None:
-    """What the placeholders of a transcript are in this run."""
-    if isinstance(written, dict) and isinstance(said, dict):
-        for name in written.keys() & said.keys():
-            learn(written[name], said[name], words)
-    elif isinstance(written, list) and isinstance(said, list):
-        for one, other in zip(written, said, strict=False):
-            learn(one, other, words)
-    elif isinstance(written, str) and PLACEHOLDER.fullmatch(written):
-        words[written] = said
+@pytest.fixture(scope="module")
+def rooms(running: RunningGateway) -> Rooms:
+    return Rooms(running)
 
 
 def paths_in(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -169,12 +118,12 @@ def assert_documented(answer: Answer) -> None:
     assert "SUCCESS" not in error["message"]
 
 
-def test_rooms_were_found():
+def test_rooms_were_found() -> None:
     assert "EMONEY_DOKU" in all_channels()
 
 
 @pytest.mark.parametrize("channel", EVERY_ROOM)
-def test_a_room_says_what_it_is(channel: Channel):
+def test_a_room_says_what_it_is(channel: Channel) -> None:
     assert channel.title
     assert channel.service_id in {
         "VIRTUAL_ACCOUNT",
@@ -195,14 +144,14 @@ def test_a_room_says_what_it_is(channel: Channel):
         assert not endpoint.digestless_signature or endpoint.path.startswith("/linkaja-emoney/")
 
 
-def test_no_two_rooms_answer_the_same_call():
+def test_no_two_rooms_answer_the_same_call() -> None:
     calls = [(endpoint.method, endpoint.path) for channel in all_channels().values() for endpoint in channel.endpoints]
 
     assert len(calls) == len(set(calls))
 
 
 @pytest.mark.parametrize(("channel", "endpoint"), ENDPOINTS)
-def test_the_wire_structs_describe_themselves(channel: Channel, endpoint: Endpoint):
+def test_the_wire_structs_describe_themselves(channel: Channel, endpoint: Endpoint) -> None:
     """What the published description is made from; a type that has no schema would be missing there."""
     for struct in filter(None, (endpoint.request, endpoint.response)):
         schema = msgspec.json.schema(struct)
@@ -213,8 +162,8 @@ def test_the_wire_structs_describe_themselves(channel: Channel, endpoint: Endpoi
 
 
 @pytest.mark.parametrize(("channel", "endpoint"), ENDPOINTS)
-def test_an_answer_is_what_its_struct_says_and_nothing_else(running: RunningGateway, channel: Channel, endpoint: Endpoint):
-    answer = running.signed(endpoint.method, endpoint.path, sample(running, channel, endpoint))
+def test_an_answer_is_what_its_struct_says_and_nothing_else(rooms: Rooms, channel: Channel, endpoint: Endpoint) -> None:
+    answer = send(rooms.running, endpoint, rooms.sample(channel, endpoint))
 
     assert answer.status == 200, answer.body
     read = msgspec.json.decode(answer.body, type=endpoint.response)
@@ -223,29 +172,34 @@ def test_an_answer_is_what_its_struct_says_and_nothing_else(running: RunningGate
 
 
 @pytest.mark.parametrize(("channel", "endpoint"), ENDPOINTS)
-def test_a_repeat_gets_the_same_bytes(running: RunningGateway, channel: Channel, endpoint: Endpoint):
+def test_a_repeat_gets_the_same_bytes(rooms: Rooms, channel: Channel, endpoint: Endpoint) -> None:
     """D-3."""
-    body, request_id = sample(running, channel, endpoint), uuid.uuid4().hex
+    body, request_id = rooms.sample(channel, endpoint), uuid.uuid4().hex
 
-    first, repeat = [running.signed(endpoint.method, endpoint.path, body, request_id=request_id) for _ in range(2)]
+    first, repeat = [send(rooms.running, endpoint, body, request_id=request_id) for _ in range(2)]
 
     assert (first.status, repeat.status) == (200, 409)
     assert repeat.body == first.body
 
 
 @pytest.mark.parametrize(("channel", "endpoint"), ENDPOINTS)
-def test_refusals_use_documented_codes_only(running: RunningGateway, channel: Channel, endpoint: Endpoint):
-    """Every value of a good request replaced by every odd one: refused as documented, or accepted; nothing else."""
-    refused = 0
-    whole = sample(running, channel, endpoint)
-    opens_an_order = not depends(json.dumps(whole))
-    for path in paths_in(whole):
-        for odd in ODD:
-            body = changed(whole, path, odd)
-            if opens_an_order and path != ("order", "invoice_number") and isinstance(body.get("order"), dict):
-                body["order"]["invoice_number"] = uuid.uuid4().hex[:20]
+def test_refusals_use_documented_codes_only(rooms: Rooms, channel: Channel, endpoint: Endpoint) -> None:
+    """The values of a good request replaced by odd ones: refused as documented, or accepted; nothing else.
 
-            answer = running.signed(endpoint.method, endpoint.path, body)
+    Where that would be more than `FUZZED` requests each value meets only some of the odd ones, its neighbour the others.
+    """
+    refused = 0
+    whole = rooms.sample(channel, endpoint)
+    opens_an_order = not rooms.follows(channel, endpoint)
+    paths = paths_in(whole)
+    every = math.ceil(len(paths) * len(ODD) / FUZZED)
+    for number, path in enumerate(paths):
+        for odd in ODD[number % every :: every]:
+            body = changed(whole, path, odd)
+            if opens_an_order and isinstance(body.get("order"), dict):
+                renew(body, path)
+
+            answer = send(rooms.running, endpoint, body)
 
             assert answer.status in (200, 400), (path, odd, answer.body)
             if answer.status == 400:
@@ -268,50 +222,78 @@ def test_refusals_use_documented_codes_only(running: RunningGateway, channel: Ch
     ids=["no client", "unknown client", "long id", "no time", "old", "signature"],
 )
 def test_the_guard_stands_before_every_endpoint(
-    running: RunningGateway, channel: Channel, endpoint: Endpoint, spoil: dict[str, str]
-):
+    rooms: Rooms, channel: Channel, endpoint: Endpoint, spoil: dict[str, str]
+) -> None:
     """D-4."""
-    answer = running.signed(endpoint.method, endpoint.path, sample(running, channel, endpoint), headers=spoil)
+    answer = send(rooms.running, endpoint, rooms.sample(channel, endpoint), headers=spoil)
 
     assert_documented(answer)
     assert answer.json["error"]["type"] == "invalid_request_error"
 
 
-@pytest.mark.parametrize("channel", ROOMS)
-@pytest.mark.parametrize("outcome", OUTCOMES)
-def test_every_outcome_can_be_played_and_all_tell_the_same_story(running: RunningGateway, channel: Channel, outcome: str):
+@pytest.mark.parametrize(("channel", "endpoint"), SNAP_ENDPOINTS)
+@pytest.mark.parametrize("spoil", ["no token", "signature", "stranger"])
+def test_the_guard_stands_before_every_snap_endpoint(rooms: Rooms, channel: Channel, endpoint: Endpoint, spoil: str) -> None:
+    """Refused before anything in the body is looked at; the code says which service refused."""
+    caller = SnapCaller(rooms.running)
+    wrong = {
+        "no token": {"Authorization": ""},
+        "signature": {"X-SIGNATURE": "AAAA"},
+        "stranger": {"X-PARTNER-ID": "BRN-NOBODY"},
+    }[spoil]
+
+    answer = caller.call(endpoint.path, {}, headers=wrong)
+
+    assert set(answer.json) == {"responseCode", "responseMessage"}
+    assert answer.json["responseCode"][:5] in (f"400{endpoint.service_code}", f"401{endpoint.service_code}")
+    assert answer.json["responseCode"][:3] == str(answer.status)
+
+
+@pytest.mark.parametrize("channel", EVERY_ROOM)
+def test_the_published_description_lists_every_endpoint(rooms: Rooms, channel: Channel) -> None:
+    described = rooms.running.request("GET", "/openapi.json").json["paths"]
+
+    for endpoint in channel.endpoints:
+        call = described[endpoint.path][endpoint.method.lower()]
+        assert call["summary"] == endpoint.summary
+        assert call["tags"] == ["snap" if endpoint.family == "snap" else "signed"]
+        assert "requestBody" in call
+
+
+@pytest.mark.parametrize(("channel", "outcome"), PLAYED)
+def test_every_outcome_can_be_played_and_all_tell_the_same_story(rooms: Rooms, channel: Channel, outcome: str) -> None:
     """D-7, D-8: the record, check status and the notification agree; the room's own blocks stand beside the common ones.
 
     Where a buyer may try another card (decision D-9) one that was declined leaves the payment open, and can be declined again.
     """
-    endpoint = channel.endpoints[0]
-    body = sample(running, channel, endpoint)
-    invoice = body["order"]["invoice_number"]
-    stays_open = channel.drive is not None and outcome == "FAILED"
-    assert running.signed(endpoint.method, endpoint.path, body).status == 200
+    order = rooms.order(channel)
+    stays_open = channel.many_attempts and outcome == "FAILED"
 
-    ended = running.control(
-        "POST", "/payments/outcome", {"client_id": DEMO_CLIENT_ID, "invoice_number": invoice, "outcome": outcome}
-    )
-    status = running.status(invoice)
-    again = running.request(
-        "POST",
-        "/sandbox/v1/payments/outcome",
-        json.dumps({"client_id": DEMO_CLIENT_ID, "invoice_number": invoice, "outcome": outcome}).encode(),
-    )
+    played = order.play(outcome)
+    assert played.status == 200, played.body
+    if outcome in LASTS:
+        assert order.payment["state"] == "PENDING"
+        assert order.status["transaction"]["status"] in ("PENDING", "TIMEOUT")
+        assert order.record["notifications"] == []
+        order.later(21) if outcome == "SLOW" else order.over()
+    again = order.play(outcome)
 
-    assert ended["payments"][-1]["state"] == ("PENDING" if stays_open else outcome)
+    ends_as = ENDS_AS.get(outcome, outcome)
+    payment, status = order.payment, order.status
+    told = [json.loads(one["body"]) for one in order.record["notifications"]]
+    assert payment["state"] == ("PENDING" if stays_open else ends_as)
     assert again.status == (200 if stays_open else 409)
-    assert status.json["transaction"]["status"] == STATUS_WORD[PaymentState(outcome)]
-    assert status.json["channel"]["id"] == channel.code
-    read = msgspec.json.decode(status.body, type=StatusResponse)
-    told = [json.loads(one["body"]) for one in ended["notifications"]]
-    assert COMMON_BLOCKS - {"additional_info"} <= set(status.json)
+    assert status["transaction"]["status"] == STATUS_WORD[PaymentState(ends_as)]
+    assert status["channel"]["id"] == channel.code
+    assert COMMON_BLOCKS - {"additional_info"} <= set(status)
+    if stays_open:
+        told = told[:1]  # told again when it was declined again
     if channel.status is None:
-        assert msgspec.json.decode(msgspec.json.encode(read)) == status.json
-        assert told == ([] if outcome == "EXPIRED" else [status.json])
+        read = msgspec.convert(status, StatusResponse)
+        assert msgspec.json.decode(msgspec.json.encode(read)) == status
+        assert told == ([] if ends_as == "EXPIRED" else [status])
     else:
-        assert [common(one) for one in told] == ([] if outcome == "EXPIRED" else [common(status.json)])
+        assert [common(one) for one in told] == ([] if ends_as == "EXPIRED" else [common(status)])
 
 
 def common(body: dict[str, Any]) -> dict[str, Any]:
@@ -324,24 +306,44 @@ def common(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize(("channel", "endpoint"), GIVING_BACK)
+def test_what_is_taken_back_is_said_by_check_status(rooms: Rooms, channel: Channel, endpoint: Endpoint) -> None:
+    """D-7: REFUNDED or VOIDED once money went back; an order that was never paid is FAILED."""
+    body = rooms.sample(channel, endpoint)
+
+    answer = send(rooms.running, endpoint, body)
+
+    assert answer.status == 200, answer.body
+    invoice = body["order"]["invoice_number"]
+    payment = rooms.running.control("GET", f"/payments?client_id={DEMO_CLIENT_ID}&invoice_number={invoice}")["payments"][-1]
+    said = rooms.running.status(invoice).json["transaction"]["status"]
+    assert said == STATUS_WORD[PaymentState(payment["state"])]
+    if payment["charged"]:
+        whole = payment["refunded"] == payment["charged"]
+        assert payment["refunded"] > 0
+        assert payment["state"] in (("REFUNDED", "VOIDED") if whole else ("SUCCESS", "AUTHORISED"))
+        assert [refund["state"] for refund in payment["refunds"]] == ["SUCCESS"]
+        assert payment["refunds"][0]["transfers"]
+    else:
+        assert payment["state"] in ("CANCELLED", "VOIDED")
+        assert not payment["transfers"]
+
+
 @pytest.mark.parametrize("channel", ROOMS)
-def test_a_rooms_blocks_hide_no_common_one(running: RunningGateway, channel: Channel):
+def test_a_rooms_blocks_hide_no_common_one(rooms: Rooms, channel: Channel) -> None:
     """What `blocks` returns is merged over the common keys."""
     from gerbang.payments import find_order, payments_of
     from gerbang.storage import Tx
 
-    endpoint = channel.endpoints[0]
-    body = sample(running, channel, endpoint)
-    running.signed(endpoint.method, endpoint.path, body)
-    invoice = body["order"]["invoice_number"]
+    opened = rooms.order(channel)
 
     def blocks(tx: Tx) -> set[str]:
-        order = find_order(tx, DEMO_CLIENT_ID, invoice)
+        order = find_order(tx, DEMO_CLIENT_ID, opened.invoice)
         assert order is not None
         return set(channel.blocks(order, payments_of(tx, order.id)[-1]))
 
-    waiting = running.database.read_now(blocks)
-    running.control("POST", "/payments/outcome", {"client_id": DEMO_CLIENT_ID, "invoice_number": invoice, "outcome": "SUCCESS"})
-    paid = running.database.read_now(blocks)
+    waiting = rooms.running.database.read_now(blocks)
+    assert opened.play("SUCCESS").status == 200
+    paid = rooms.running.database.read_now(blocks)
 
     assert not (waiting | paid) & COMMON_BLOCKS

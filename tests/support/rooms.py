@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from gerbang.channel import Channel
@@ -264,6 +265,12 @@ class Opened:
         """The buyer's part by the control API."""
         wanted = {"client_id": DEMO_CLIENT_ID, "invoice_number": self.invoice, "outcome": outcome}
         return self.rooms.running.request("POST", "/sandbox/v1/payments/outcome", json.dumps(wanted).encode())
+
+    def over(self) -> None:
+        """Its time to pay ends, and what may come after that has come."""
+        now = self.rooms.running.control("GET", "/clock")["now"]
+        left = datetime.fromisoformat(self.payment["expires_at"]) - datetime.fromisoformat(now)
+        self.later(left.total_seconds() + 90)
 
     def later(self, seconds: float) -> None:
         """Time passes, and what fell due is done."""

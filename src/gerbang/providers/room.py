@@ -88,10 +88,16 @@ class ProviderRoom:
     async def hear(self, payment_id: str | None = None) -> int:
         """Act on what the provider has to report; how much that was. What fails here is reported again later."""
         done = 0
-        reports = await self._in_time(self.provider.reports(payment_id), "asking what happened")
-        for report in reports or ():
-            done += await self._take(report)
-        return done
+        seen: set[str] = set()
+        while True:
+            reports = await self._in_time(self.provider.reports(payment_id), "asking what happened")
+            new = [report for report in reports or () if report.receipt not in seen]
+            if not new:
+                return done
+            # Not only the first page of them: after a long stop, what was paid in time would expire before its turn came.
+            for report in new:
+                seen.add(report.receipt)
+                done += await self._take(report)
 
     async def _take(self, report: Report) -> int:
         def act(tx: Tx) -> bool:

@@ -10,11 +10,13 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Protocol
 
 from gerbang.clock import Clock, from_ms, real_now, to_ms
 from gerbang.settings import Settings
 from gerbang.storage import Database, Row, Tx
+from gerbang.stragglers import Stragglers
 from gerbang.vault.sealing import SealBroken, context, open_sealed, seal
 
 log = logging.getLogger(__name__)
@@ -141,13 +143,15 @@ class MessageSender:
         self._settings = settings
         self._provider = provider
         self._keep_texts = keep_texts
+        self._sending = Stragglers(patience_s=2)
 
     async def sweep(self) -> int:
         """Offer what is due to the provider; how many messages that were."""
         if not await self._database.read(_any_due):
             return 0
         claimed, given_up = await self._database.transact(self._claim)
-        await asyncio.gather(*(self._send(one) for one in claimed))
+        # One that hangs must not keep somebody else waiting for a password.
+        await self._sending.run({one.id: partial(self._send, one) for one in claimed})
         return len(claimed) + given_up
 
     def _claim(self, tx: Tx) -> tuple[list[_Claimed], int]:
@@ -174,15 +178,15 @@ class MessageSender:
                 claimed.append(_Claimed(row["id"], row["phone"], text, row["attempts"] + 1, lease))
         return claimed, given_up
 
-    async def _send(self, message: _Claimed) -> None:
+    async def _send(self, message: _Claimed) -> int:
         try:
             await asyncio.wait_for(self._provider.send(message.phone, message.text, key=message.id), _PATIENCE_S)
         except Exception as error:
             # The text, the number and what a provider says of them stay out of the log.
             log.warning("message %s was not sent, attempt %d: %s", message.id, message.attempts, type(error).__name__)
             await self._database.transact(lambda tx: self._put_off(tx, message))
-        else:
-            await self._database.transact(lambda tx: self._settle(tx, message.id, message.lease, MessageState.SENT))
+            return 0
+        return await self._database.transact(lambda tx: self._settle(tx, message.id, message.lease, MessageState.SENT))
 
     def _put_off(self, tx: Tx, message: _Claimed) -> None:
         if message.attempts > len(_RETRY_DELAYS_S):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 
 import msgspec
 
@@ -20,7 +21,8 @@ from gerbang.ids import new_digits, new_id
 from gerbang.ledger import Problem, Transfer, account, post
 from gerbang.money import Rupiah
 from gerbang.payments.moves import record_event
-from gerbang.storage import Database, Row, Tx
+from gerbang.storage import Database, Row, StorageBusy, Tx
+from gerbang.stragglers import Stragglers
 from gerbang.wallet.accounts import Account, wallet_ledger_account
 from gerbang.wallet.bank import Bank, BankAccount, BankAnswer, BankQuestion, BankSilent, BankState
 from gerbang.wallet.limits import WalletLimits, check_incoming, transit_account
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT_S = 35  # longest the bank may take before the sweeper asks what became of a question
 _SWEEP_BATCH = 20
+_MOST_AT_ONCE = 100  # questions under way, while the bank hangs
 
 
 class OperationKind(StrEnum):
@@ -311,33 +314,65 @@ def claim_due(tx: Tx, *, again_in_s: float, limit: int = _SWEEP_BATCH) -> list[O
     ]
 
 
-async def sweep(database: Database, clock: Clock, bank: Bank, *, again_in_s: float) -> int:
-    """Find out what became of transfers left behind and of pending ones; how many were taken up."""
-    due = "select 1 as due from wallet_operation where due_real_at <= :real limit 1"
-    if await database.read(lambda tx: tx.one(due, {"real": to_ms(real_now())})) is None:
-        return 0
-    lease_s = max(again_in_s, 2 * ANSWER_TIMEOUT_S)  # longer than asking can take, so that nobody asks beside us
-    claimed = await database.transact(lambda tx: claim_due(tx, again_in_s=lease_s))
-    for operation in claimed:
-        answer = await _status(bank, operation)
-        if answer is None:
-            answer = await ask(bank, question_of(operation))  # it never heard the question
-        await database.transact(
-            lambda tx, operation=operation, answer=answer: conclude(  # type: ignore[misc]
-                tx, operation, answer, now=clock.now(), again_in_s=again_in_s
+class TransferSweeper:
+    """Finds out what became of transfers left behind and of pending ones. Any number of processes may: each is leased to one.
+
+    A question that hangs goes on by itself, for as long as a bank may take, while the others are asked.
+
+    again_in_s  when to ask next, in real seconds, after an answer that ends nothing
+    patience_s  how long a sweep waits for the bank
+    """
+
+    def __init__(self, database: Database, clock: Clock, bank: Bank, *, again_in_s: float, patience_s: float = 1.0) -> None:
+        self._database = database
+        self._clock = clock
+        self._bank = bank
+        self._again_in_s = again_in_s
+        self._asking = Stragglers(patience_s=patience_s)
+
+    async def sweep(self) -> int:
+        """Take up what is due; how many transfers that were whose answer is acted upon already."""
+        free = _MOST_AT_ONCE - len(self._asking)
+        if free <= 0 or not await self._database.read(_any_due):
+            return 0
+        # Longer than asking can take, so that nobody asks beside us.
+        lease_s = max(self._again_in_s, 2 * ANSWER_TIMEOUT_S)
+        limit = min(free, _SWEEP_BATCH)
+        claimed = await self._database.transact(lambda tx: claim_due(tx, again_in_s=lease_s, limit=limit))
+        return await self._asking.run({one.id: partial(self._take_up, one) for one in claimed})
+
+    async def _take_up(self, operation: Operation) -> int:
+        answer = await self._find_out(operation)
+        try:
+            await self._database.transact(
+                lambda tx: conclude(tx, operation, answer, now=self._clock.now(), again_in_s=self._again_in_s)
             )
-        )
-    return len(claimed)
+        except StorageBusy:
+            log.warning("transfer %s: the answer could not be written down; asking again", operation.id)
+            return 0
+        except Exception:
+            # One that cannot be concluded must not keep the others open.
+            log.exception("transfer %s", operation.id)
+            return 0
+        return 1
+
+    async def _find_out(self, operation: Operation) -> BankAnswer:
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                answer = await self._bank.status(operation.id)
+                if answer is None:  # it never heard the question
+                    answer = await self._bank.transfer(question_of(operation))
+                return answer
+        except TimeoutError:
+            return BankAnswer(BankState.SILENT)
+        except Exception:
+            log.exception("transfer %s: the bank's provider broke", operation.id)
+            return BankAnswer(BankState.SILENT)
 
 
-async def _status(bank: Bank, operation: Operation) -> BankAnswer | None:
-    try:
-        return await asyncio.wait_for(bank.status(operation.id), ANSWER_TIMEOUT_S)
-    except TimeoutError:
-        return BankAnswer(BankState.SILENT)
-    except Exception:
-        log.exception("transfer %s: the bank's provider broke", operation.id)
-        return BankAnswer(BankState.SILENT)
+def _any_due(tx: Tx) -> bool:
+    due = tx.one("select 1 as due from wallet_operation where due_real_at <= :real limit 1", {"real": to_ms(real_now())})
+    return due is not None
 
 
 # -- finding

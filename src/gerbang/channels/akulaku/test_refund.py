@@ -365,3 +365,24 @@ def test_a_wrong_amount_is_refused_and_reserves_nothing(shop: Shop, amount: int,
 
     assert refused.value.reason is Reason.REFUND_TOO_LARGE
     assert shop.payment(invoice_of(body))["refunds"] == []
+
+
+@pytest.mark.parametrize("amount", [None, 40_000], ids=["all", "a part"])
+def test_the_same_refund_in_two_processes_at_once_is_one_refund(shop: Shop, monkeypatch: pytest.MonkeyPatch, amount: int | None):
+    body = paid(shop)
+
+    def dawdle(tx: Tx, payment_id: str) -> list[Refund]:
+        found = refunds_of(tx, payment_id)
+        time.sleep(0.2)  # so that on PostgreSQL both have looked before either writes
+        return found
+
+    monkeypatch.setattr("gerbang.providers.giving_back.refunds_of", dawdle)
+
+    def act(tx: Tx) -> object:
+        return give_back_action(call_of(tx, shop), stored(tx, shop, body), amount, answer=lambda *_: {})
+
+    with ThreadPoolExecutor(2) as pool:
+        begun = list(pool.map(lambda _: shop.room.database.transact_now(act), range(2)))
+
+    assert all(isinstance(one, Ask) for one in begun)
+    assert [one["amount"] for one in shop.payment(invoice_of(body))["refunds"]] == [amount or 90_000]

@@ -29,7 +29,7 @@ from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
 from gerbang.money import Rupiah, format_snap_amount
 from gerbang.protocols.snap.paths import b2b, b2b2c, both
-from gerbang.protocols.snap.references import forget_reference
+from gerbang.protocols.snap.references import forget_reference, hold_reference, keep_reference
 from gerbang.protocols.snap.times import snap_time
 from gerbang.protocols.snap.wire import Amount
 from gerbang.settings import BadSettings, Settings
@@ -42,6 +42,7 @@ from gerbang.wallet.operations import (
     OperationDetails,
     OperationKind,
     OperationState,
+    TransferSweeper,
     ask,
     begin_transfer,
     check_amount,
@@ -54,7 +55,6 @@ from gerbang.wallet.operations import (
     question_of,
     top_up_from_merchant,
 )
-from gerbang.wallet.operations import sweep as sweep_transfers
 
 _SOURCE = "DOKU Wallet SNAP guide"
 _ASK_AGAIN_S = 5.0  # between two questions about a pending transfer
@@ -94,11 +94,9 @@ def open_bank(parts: Parts) -> Bank | None:
     return SandboxBank(parts.database)
 
 
-async def sweep(room: MoneyRoom) -> int:
-    """Find out what became of transfers left behind and of pending ones; how many were taken up."""
-    if room.bank is None:
-        return 0
-    return await sweep_transfers(room.database, room.clock, room.bank, again_in_s=_ASK_AGAIN_S)
+def open_sweeper(parts: Parts, bank: Bank | None) -> TransferSweeper | None:
+    """Who finds out what became of transfers; None where there are none."""
+    return TransferSweeper(parts.database, parts.clock, bank, again_in_s=_ASK_AGAIN_S) if bank is not None else None
 
 
 # -- balance
@@ -187,16 +185,18 @@ def transfer_to_bank(call: Call, body: TransferRequest) -> ActionResult:
     if wanted.to is not None:
         return _begin(call, body, wanted, wanted.to)
     bank = _bank(call)
+    hold = hold_reference(call)
 
     def looked_up(call: Call, found: BankAccount | BankSilent | None) -> ActionResult:
         try:
             to = _found(found)
+            again = _wanted(call, body)  # meanwhile the account may have been closed
         except Refused as refused:
             # Nothing was moved, and nothing asked for: the partner may use its reference again.
-            forget_reference(call)
+            forget_reference(call, hold)
             return Declined(refused.reason, refused.facts)
-        # Meanwhile the account may have been closed.
-        return _begin(call, body, _wanted(call, body), to)
+        keep_reference(call, hold)
+        return _begin(call, body, again, to)
 
     return Ask(lambda: look_up(bank, wanted.bank_code, wanted.number), looked_up)
 

@@ -23,6 +23,7 @@ from gerbang.wallet.operations import (
     Operation,
     OperationDetails,
     OperationState,
+    TransferSweeper,
     ask,
     begin_transfer,
     claim_due,
@@ -30,7 +31,6 @@ from gerbang.wallet.operations import (
     get_operation,
     look_up,
     question_of,
-    sweep,
     top_up_from_merchant,
     verify_operations,
 )
@@ -330,6 +330,27 @@ def test_an_account_that_is_not_registered_transfers_nothing(partner: Partner):
     assert_snap_error(transfer(partner, customer), "4034315", "Transaction Not Permitted. [Account not upgraded]")
 
 
+def test_a_reference_whose_customer_was_locked_meanwhile_may_be_used_again(partner: Partner, monkeypatch: pytest.MonkeyPatch):
+    """S1-91: between the look-up of the bank account and the transfer."""
+    customer, reference = partner.customer(200_000), new_reference()
+    bank = partner.running.gateway.rooms["EMONEY_DOKU_SNAP"].bank
+    look = bank.inquire
+
+    async def locking(code: str, number: str) -> BankAccount | None:
+        await asyncio.to_thread(partner.set_status, customer, AccountStatus.LOCKED)
+        found: BankAccount | None = await look(code, number)
+        return found
+
+    monkeypatch.setattr(bank, "inquire", locking)
+    assert_snap_error(transfer(partner, customer, partnerReferenceNo=reference), "4034318", "Inactive Card/Account/Customer")
+    monkeypatch.undo()
+    partner.set_status(customer, AccountStatus.ACTIVE)
+
+    ok(transfer(partner, customer, partnerReferenceNo=reference), "43")
+
+    assert partner.balance(customer) == 200_000 - 50_000 - FEE
+
+
 @pytest.mark.parametrize("number", ["9990000", "9990006"])
 def test_a_reference_whose_account_could_not_be_found_may_be_used_again(partner: Partner, number: str):
     customer, reference = partner.customer(200_000), new_reference()
@@ -397,7 +418,8 @@ class FixedClock:
 
 def sweep_now(database: Database, bank: Bank) -> int:
     database.transact_now(hurry)
-    return asyncio.run(sweep(database, FixedClock(), bank, again_in_s=5))  # type: ignore[arg-type]
+    sweeper = TransferSweeper(database, FixedClock(), bank, again_in_s=5, patience_s=30)  # type: ignore[arg-type]
+    return asyncio.run(sweeper.sweep())
 
 
 def wallet_and_transit(database: Database, customer: Account) -> tuple[int, int]:

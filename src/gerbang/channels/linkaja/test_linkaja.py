@@ -217,11 +217,13 @@ def vector_request(shop: Shop, name: str, body: str | None = None, signature: st
 
 
 @pytest.mark.parametrize("name", ["linkaja-with-digest", "linkaja-no-digest"])
-def test_the_vectors_of_both_forms_are_accepted(shop: Shop, name: str):
-    """S4-07, S4-33, D-12."""
+def test_the_vectors_of_both_forms_are_accepted(shop: Shop, name: str, caplog: pytest.LogCaptureFixture):
+    """S4-07, S4-33, D-12. The log says of which body no signature was there."""
+    caplog.set_level("INFO")
     answer = vector_request(shop, name)
 
     assert answer.status == 200, answer.body
+    assert ("unsigned_body" in caplog.text) == (name == "linkaja-no-digest")
     assert answer.json["order"] == {"invoice_number": "INV-20210124-0001", "amount": 150000}
 
 

@@ -169,6 +169,9 @@ class NonSnap:
         targets = targets_of(request.raw_path, request.query)
         body = request.body if endpoint.writes else None
         if is_genuine(sent, merchant, targets=targets, body=body, digestless=endpoint.digestless_signature):
+            if endpoint.digestless_signature and not is_genuine(sent, merchant, targets=targets, body=body):
+                # Such a body is protected by TLS alone: whoever looks into a quarrel later has to know.
+                log.info("unsigned_body: %s request %s to %s", sent.client_id, sent.request_id, request.raw_path)
             return _Caller(merchant, sent.request_id)
         # The key may have changed a moment ago.
         fresh = await self._directory.find(sent.client_id, fresh=True)
