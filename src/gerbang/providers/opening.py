@@ -180,6 +180,6 @@ def _unanswered(
         return None
     kept = {name: value for name, value in order.details.items() if name != "earlier_request_ids"}
     same = order.amount == amount and kept == msgspec.json.decode(msgspec.json.encode(details))
-    if not same or (not announced and (payment.state is not PaymentState.PENDING or "reference" in payment.details)):
-        return None
-    return order, payment
+    # Paid, when a buyer who was asked in an app was quicker than the answer.
+    unanswered = "reference" not in payment.details and (payment.state is PaymentState.PENDING or payment.state.is_paid)
+    return (order, payment) if same and (unanswered or announced) else None

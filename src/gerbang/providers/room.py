@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from gerbang.channel import Channel, Parts
+from gerbang.clock import real_now, to_ms
 from gerbang.errors import Reason, Refused
 from gerbang.money import Rupiah
 from gerbang.payments import Payment, find_payment
@@ -129,8 +130,7 @@ class ProviderRoom:
     async def sweep(self) -> int:
         """What fell due: reports nobody acted on, and money to be given back."""
         done = await self.hear()
-        held = await self.database.read(lambda tx: claimable(tx, self.party.code))
-        if held:
+        if await self.database.read(lambda tx: claimable(tx, self.party.code)):
             due = await self.database.transact(
                 lambda tx: claim_unexpected(tx, self.party.code, again_in_s=_AGAIN_S, limit=_BATCH)
             )
@@ -156,10 +156,10 @@ class ProviderRoom:
 
 
 def claimable(tx: Tx, channel: str) -> bool:
-    """Whether money is held that has to go back, looked at without writing."""
+    """Whether money is held that has to go back now, looked at without writing."""
     row = tx.one(
-        "select 1 as found from unexpected_money where channel = :channel and ask_again_real_at is not null limit 1",
-        {"channel": channel},
+        "select 1 as found from unexpected_money where channel = :channel and ask_again_real_at <= :real limit 1",
+        {"channel": channel, "real": to_ms(real_now())},
     )
     return row is not None
 
