@@ -1,17 +1,20 @@
 """What lenders have in common: the page where a buyer signs, `peer_to_peer_info`, the check of an address's phone number."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from gerbang.clock import iso_z, wib_digits
+from gerbang.endpoint import Call
 from gerbang.errors import Reason, Refused
 from gerbang.payments import Order, Payment
 from gerbang.protocols.nonsnap.notification import STATUS_WORD
+from gerbang.providers.opening import Answer
 from gerbang.providers.party import Plan
 from gerbang.providers.questions import Asked, Begun, TurnedDown
-from gerbang.providers.wire import Identifier
+from gerbang.providers.wire import Identifier, OrderEcho, Phone, Text
 from gerbang.wallet import normalise_phone
 
 # What the pretend lenders offer; invented.
@@ -34,6 +37,48 @@ class PeerToPeerAnswer(msgspec.Struct, omit_defaults=True):
     expired_date_utc: str
     merchant_unique_reference: str
     identifier: list[Identifier] | None = None
+
+
+class Address(msgspec.Struct):
+    """Billing or shipping. Indodana's table types some of these number, its sample shows text: both are taken (S3-31)."""
+
+    first_name: Text
+    address: Text
+    city: Text
+    postal_code: Annotated[str, Meta(min_length=1, max_length=16)]
+    phone: Phone
+    country_code: Annotated[str, Meta(min_length=1, max_length=3, description="ISO 3166, e.g. IDN.")]
+    last_name: Text | None = None
+
+
+class PeerToPeerInfo(msgspec.Struct):
+    """The lender's side of a request."""
+
+    merchant_unique_reference: Text
+    expired_time: Annotated[int, Meta(ge=1, le=99_999, description="Minutes, default 60.")] | None = None
+
+
+class OrderResponse(msgspec.Struct, omit_defaults=True):
+    """Where to send the buyer."""
+
+    order: OrderEcho
+    payment: PaymentPage
+    peer_to_peer_info: PeerToPeerAnswer
+    additional_info: dict[str, Any] | None = None
+
+
+def order_answer(identifier: str) -> Answer:
+    """What answers a merchant who opened an order; `identifier` is the name of the lender's own order id."""
+
+    def answer(_call: Call, order: Order, payment: Payment, said: Begun | TurnedDown) -> OrderResponse:
+        return OrderResponse(
+            order=OrderEcho(order.invoice_number, payment.amount),
+            payment=payment_page(said),
+            peer_to_peer_info=peer_to_peer_answer(order, payment, said, identifier),
+            additional_info=order.details.get("additional_info"),
+        )
+
+    return answer
 
 
 def payment_page(said: Begun | TurnedDown) -> PaymentPage:

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from gerbang.channels.indodana.wire import CATEGORIES, OrderRequest, OrderResponse
+from gerbang.channels.indodana.wire import CATEGORIES, OrderRequest
 from gerbang.endpoint import Ask, Call, Endpoint
-from gerbang.payments import Order, Payment
 from gerbang.providers.channel import provider_channel
 from gerbang.providers.line_items import adding_up
 from gerbang.providers.opening import open_with_provider
@@ -12,15 +11,14 @@ from gerbang.providers.party import Party
 from gerbang.providers.paylater import (
     MAGIC,
     PLANS,
+    OrderResponse,
     check_phone,
     leads,
+    order_answer,
     paylater_blocks,
-    payment_page,
-    peer_to_peer_answer,
     turns_down,
 )
-from gerbang.providers.questions import Begun, TurnedDown
-from gerbang.providers.wire import OrderEcho, override_of
+from gerbang.providers.wire import override_of
 from gerbang.web.theme import Theme
 
 _IDENTIFIER = "INDODANA_ORDER_ID"
@@ -56,7 +54,7 @@ def generate_order(call: Call, body: OrderRequest) -> Ask:
         return_url=order.callback_url,
         cancel_url=order.callback_url_cancel,
         expires_min=lender.expired_time,
-        answer=_answer,
+        answer=order_answer(_IDENTIFIER),
     )
 
 
@@ -73,15 +71,6 @@ def _details(body: OrderRequest) -> dict[str, Any]:
     if warnings:
         details["warnings"] = warnings
     return details
-
-
-def _answer(_call: Call, order: Order, payment: Payment, said: Begun | TurnedDown) -> OrderResponse:
-    return OrderResponse(
-        order=OrderEcho(order.invoice_number, payment.amount),
-        payment=payment_page(said),
-        peer_to_peer_info=peer_to_peer_answer(order, payment, said, _IDENTIFIER),
-        additional_info=order.details.get("additional_info"),
-    )
 
 
 CHANNEL = provider_channel(

@@ -1,13 +1,13 @@
 """Indodana on the wire, names verbatim. Source: DOKU Indodana API guide (S3-09 … S3-51)."""
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from gerbang.providers.paylater import PaymentPage, PeerToPeerAnswer
-from gerbang.providers.wire import AdditionalInfo, InvoiceNumber, OrderEcho, Phone, Text
+from gerbang.providers.paylater import Address, PeerToPeerInfo
+from gerbang.providers.wire import AdditionalInfo, InvoiceNumber, Phone
 
 # The guide's expression lost its repetition in printing; these are the characters it names (S3-20).
 # A blank and a backslash are among them, so that this says all there is to say.
@@ -92,13 +92,6 @@ class Order(msgspec.Struct):
     callback_url: Annotated[CallbackUrl, Meta(description="Where the buyer goes afterwards.")] | None = None
 
 
-class PeerToPeerInfo(msgspec.Struct):
-    """The lender's side."""
-
-    merchant_unique_reference: Annotated[str, Meta(min_length=1, max_length=255)]
-    expired_time: Annotated[int, Meta(ge=1, le=99_999, description="Minutes, default 60.")] | None = None
-
-
 class Customer(msgspec.Struct):
     """Who buys. The table allows an e-mail 16 characters, the sample has 17: 128 here (S3-26)."""
 
@@ -106,18 +99,6 @@ class Customer(msgspec.Struct):
     email: Annotated[str, Meta(min_length=1, max_length=128)]
     phone: Phone
     last_name: Name | None = None
-
-
-class Address(msgspec.Struct):
-    """Billing or shipping. The table types some of these number, the sample shows text: both are taken (S3-31)."""
-
-    first_name: Text
-    address: Text
-    city: Text
-    postal_code: Annotated[str, Meta(min_length=1, max_length=16)]
-    phone: Phone
-    country_code: Annotated[str, Meta(min_length=1, max_length=3, description="ISO 3166, e.g. IDN.")]
-    last_name: Text | None = None
 
 
 class OrderRequest(msgspec.Struct):
@@ -129,12 +110,3 @@ class OrderRequest(msgspec.Struct):
     billing_address: Address
     shipping_address: Address | None = None
     additional_info: AdditionalInfo | None = None
-
-
-class OrderResponse(msgspec.Struct, omit_defaults=True):
-    """Where to send the buyer."""
-
-    order: OrderEcho
-    payment: PaymentPage
-    peer_to_peer_info: PeerToPeerAnswer
-    additional_info: dict[str, Any] | None = None

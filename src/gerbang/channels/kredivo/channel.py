@@ -1,8 +1,7 @@
 """Kredivo: the buyer pays later, in instalments; Kredivo pays the merchant."""
 
-from gerbang.channels.kredivo.wire import OrderRequest, OrderResponse
+from gerbang.channels.kredivo.wire import OrderRequest
 from gerbang.endpoint import Ask, Call, Endpoint
-from gerbang.payments import Order, Payment
 from gerbang.providers.channel import provider_channel
 from gerbang.providers.line_items import adding_up
 from gerbang.providers.opening import open_with_provider
@@ -10,15 +9,14 @@ from gerbang.providers.party import Party
 from gerbang.providers.paylater import (
     MAGIC,
     PLANS,
+    OrderResponse,
     check_phone,
     leads,
+    order_answer,
     paylater_blocks,
-    payment_page,
-    peer_to_peer_answer,
     turns_down,
 )
-from gerbang.providers.questions import Begun, TurnedDown
-from gerbang.providers.wire import OrderEcho, override_of
+from gerbang.providers.wire import override_of
 from gerbang.web.theme import Theme
 
 _IDENTIFIER = "KREDIVO_ORDER_ID"  # [inferred]
@@ -53,16 +51,7 @@ def generate_order(call: Call, body: OrderRequest) -> Ask:
         return_url=order.callback_url,
         cancel_url=order.callback_url_cancel,
         expires_min=lender.expired_time,
-        answer=_answer,
-    )
-
-
-def _answer(_call: Call, order: Order, payment: Payment, said: Begun | TurnedDown) -> OrderResponse:
-    return OrderResponse(
-        order=OrderEcho(order.invoice_number, payment.amount),
-        payment=payment_page(said),
-        peer_to_peer_info=peer_to_peer_answer(order, payment, said, _IDENTIFIER),
-        additional_info=order.details.get("additional_info"),
+        answer=order_answer(_IDENTIFIER),
     )
 
 

@@ -5,13 +5,13 @@ customer and address; DOKU's Indodana guide for the rest. [inferred]
 """
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from gerbang.providers.paylater import PaymentPage, PeerToPeerAnswer
-from gerbang.providers.wire import AdditionalInfo, Amount, InvoiceNumber, OrderEcho, Phone, Quantity, Text, Url
+from gerbang.providers.paylater import Address, PeerToPeerInfo
+from gerbang.providers.wire import AdditionalInfo, Amount, InvoiceNumber, Phone, Quantity, Text, Url
 
 
 class LineItem(msgspec.Struct):
@@ -35,31 +35,12 @@ class Order(msgspec.Struct):
     callback_url_cancel: Annotated[Url, Meta(description="Where the buyer goes when the order was cancelled.")] | None = None
 
 
-class PeerToPeerInfo(msgspec.Struct):
-    """The lender's side. [inferred]"""
-
-    merchant_unique_reference: Text
-    expired_time: Annotated[int, Meta(ge=1, le=99_999, description="Minutes, default 60.")] | None = None
-
-
 class Customer(msgspec.Struct):
     """Who buys. [inferred]"""
 
     first_name: Text
     email: Annotated[str, Meta(min_length=1, max_length=128)]
     phone: Phone
-    last_name: Text | None = None
-
-
-class Address(msgspec.Struct):
-    """Shipping or billing. [inferred]"""
-
-    first_name: Text
-    address: Text
-    city: Text
-    postal_code: Annotated[str, Meta(min_length=1, max_length=16)]
-    phone: Phone
-    country_code: Annotated[str, Meta(min_length=1, max_length=3, description="ISO 3166, e.g. IDN.")]
     last_name: Text | None = None
 
 
@@ -72,12 +53,3 @@ class OrderRequest(msgspec.Struct):
     shipping_address: Address
     billing_address: Address | None = None
     additional_info: AdditionalInfo | None = None
-
-
-class OrderResponse(msgspec.Struct, omit_defaults=True):
-    """Where to send the buyer: `payment.url` by the guide, the rest as Indodana's. [inferred]"""
-
-    order: OrderEcho
-    payment: PaymentPage
-    peer_to_peer_info: PeerToPeerAnswer
-    additional_info: dict[str, Any] | None = None
