@@ -36,9 +36,9 @@ from gerbang.payments import (
     get_payment,
     open_order,
 )
-from gerbang.payments.unexpected import HeldState, Unawaited, UnexpectedMoney, unexpected_of
+from gerbang.payments.unexpected import HeldState, Unawaited, UnexpectedMoney, end_unexpected, unexpected_of
 from gerbang.protocols.nonsnap.outcomes import close_unpaid
-from gerbang.providers.questions import Asked
+from gerbang.providers.questions import Asked, Report
 from gerbang.providers.reports import take_report
 from gerbang.providers.room import ProviderRoom
 from gerbang.providers.simulator import SimulatedProvider
@@ -280,6 +280,18 @@ def test_a_report_that_cannot_be_acted_on_holds_back_no_other_and_is_tried_again
     assert world.state(bad) is PaymentState.SUCCESS
 
 
+def test_what_a_provider_says_besides_takes_the_place_of_no_receipt(world: World) -> None:
+    """Else the same report, heard again, would be money that came twice."""
+    payment = world.open()
+    report = Report("r-1", payment.id, "PAID", world.created_at, AMOUNT, facts={"receipt": "0017", "store": "A001"})
+    for _ in range(2):
+        world.provider.unheard.append(report)
+        world.hear()
+
+    assert world.unexpected(payment) == []
+    assert world.books() == {TAKEN_BY: -AMOUNT, PAYABLE: AMOUNT}
+
+
 @pytest.mark.parametrize("takes_s", [0, 30], ids=["fails", "hangs"])
 def test_a_report_that_cannot_be_acknowledged_holds_back_no_other(
     world: World, monkeypatch: pytest.MonkeyPatch, takes_s: float
@@ -494,6 +506,28 @@ def test_a_return_nobody_answered_is_asked_again_under_the_same_key_and_booked_o
     assert world.provider.given_back == [(held.id, "r-1", 1_000)] * 2
     assert [one.state for one in world.unexpected(payment)] == [HeldState.RETURNED]
     assert world.books() == {}
+
+
+def test_a_return_beside_a_payment_keeps_the_history_in_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another amount goes back at the moment the right one is booked: the last line says how the payment stands."""
+    payment = world.open()
+    world.took(payment, amount=1_000, receipt="r-1")
+    world.hear()
+    world.took(payment, receipt="r-2")
+    paying = threading.Thread(target=world.hear)
+
+    def end_late(*args: Any, **kwargs: Any) -> UnexpectedMoney:
+        paying.start()
+        paying.join(0.5)
+        return end_unexpected(*args, **kwargs)
+
+    monkeypatch.setattr("gerbang.providers.room.end_unexpected", end_late)
+    asyncio.run(world.room._return(world.unexpected(payment)[0]))
+    paying.join()
+
+    assert world.state(payment) is PaymentState.SUCCESS
+    last = world.database.read_now(lambda tx: events(tx, payment.id))[-1]
+    assert last.state == "SUCCESS", last
 
 
 # -- the pretend provider

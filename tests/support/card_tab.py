@@ -62,7 +62,7 @@ class Tabs:
     def close(self) -> None:
         for context in self._contexts:
             context.close()
-        assert self.complaints == []
+        assert self.complaints == [], self.complaints
 
 
 class Buyer:
