@@ -508,6 +508,24 @@ def test_a_return_nobody_answered_is_asked_again_under_the_same_key_and_booked_o
     assert world.books() == {}
 
 
+def test_returns_wait_for_no_other_return(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, a provider that hangs would keep reports unheard for minutes, and what was paid would expire."""
+    payments = [world.open() for _ in range(5)]
+    for payment in payments:
+        world.took(payment, amount=1_000, receipt=f"r-{payment.id}")
+    world.hear()
+    together = asyncio.Barrier(5)
+
+    async def give_back(*_question: Any) -> bool:
+        await together.wait()
+        return True
+
+    monkeypatch.setattr(world.provider, "give_back", give_back)
+    world.sweep()
+
+    assert {one.state for payment in payments for one in world.unexpected(payment)} == {HeldState.RETURNED}
+
+
 def test_a_return_beside_a_payment_keeps_the_history_in_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another amount goes back at the moment the right one is booked: the last line says how the payment stands."""
     payment = world.open()

@@ -13,7 +13,8 @@ def is_reusable(order: Order) -> bool:
 
 
 def take_code(tx: Tx, payment: Payment, code: str, *, now: datetime) -> bool:
-    """Let a code of the payment's channel stand for it. False while the code can still be paid for another one."""
+    """Let a code of the payment's channel stand for it. False while the code can still be paid for another one, and for ever when
+    that was another merchant's: whoever kept the code and pays late must not pay a stranger."""
     named = {"channel": payment.channel, "code": code, "payment_id": payment.id}
     written = tx.execute(
         "insert into payment_code (channel, code, payment_id) values (:channel, :code, :payment_id) on conflict do nothing", named
@@ -23,7 +24,7 @@ def take_code(tx: Tx, payment: Payment, code: str, *, now: datetime) -> bool:
     # Held before it is looked at, so that of two who want a code that is free again one gets it.
     held = tx.one("update payment_code set code = code where channel = :channel and code = :code returning payment_id", named)
     found = find_payment(tx, held["payment_id"]) if held is not None else None
-    if found is not None and _can_be_paid(*found, now=now):
+    if found is not None and (found[1].merchant_id != payment.merchant_id or _can_be_paid(*found, now=now)):
         return False
     tx.execute("update payment_code set payment_id = :payment_id where channel = :channel and code = :code", named)
     return True

@@ -14,7 +14,7 @@ from gerbang.ids import new_id
 from gerbang.ledger import Problem, Transfer, account, post
 from gerbang.money import Rupiah
 from gerbang.payments.model import Payment
-from gerbang.payments.moves import record_event
+from gerbang.payments.moves import hold_payment, record_event
 from gerbang.storage import Row, Tx
 
 
@@ -119,6 +119,7 @@ def end_unexpected(
 ) -> UnexpectedMoney:
     """It went back, or it cannot be sent back from there and a person has to. Raises Refused(PAYMENT_MOVED_ON) when it ended before."""
     state = HeldState.RETURNED if returned else HeldState.KEPT
+    payment = hold_payment(tx, payment.id)  # so that the history keeps its order beside a payment or an end of this moment
     won = tx.execute(
         "update unexpected_money set state = :state, ended_at = :now, ask_again_real_at = null where id = :id and state = 'HELD'",
         {"id": held.id, "state": state.value, "now": to_ms(now)},

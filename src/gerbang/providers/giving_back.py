@@ -4,6 +4,7 @@ Reserve the merchant's money and write the refund down, ask the provider outside
 key of the question, so it can be asked again by the same request, by the sweep, and by both at once.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
@@ -95,20 +96,15 @@ async def sweep_refunds(room: ProviderRoom) -> int:
     """Ask again about refunds that nobody came back for; how many ended."""
     waiting = await room.database.read(lambda tx: _waiting(tx, room.party.code))
     due = room.due_again({refund.id for refund, _ in waiting}, after_s=_AGAIN_S)
-    done = 0
-    for refund, payment in waiting:
-        if refund.id not in due:
-            continue
-        returned = await room.give_back(refund.id, payment, refund.amount)
-        if returned is None:
-            continue
+    return sum(await asyncio.gather(*[_ask_again(room, *one) for one in waiting if one[0].id in due]))
 
-        def end(tx: Tx, refund: Refund = refund, returned: bool = returned) -> None:
-            finish_give_back(tx, refund, returned=returned, now=room.clock.now())
 
-        await room.database.transact(end)
-        done += 1
-    return done
+async def _ask_again(room: ProviderRoom, refund: Refund, payment: Payment) -> int:
+    returned = await room.give_back(refund.id, payment, refund.amount)
+    if returned is None:
+        return 0
+    await room.database.transact(lambda tx: finish_give_back(tx, refund, returned=returned, now=room.clock.now()))
+    return 1
 
 
 def _waiting(tx: Tx, channel: str) -> list[tuple[Refund, Payment]]:

@@ -141,7 +141,7 @@ def open_with_provider(
                 # The answer says so: nobody is notified.
                 payment = advance(call.tx, payment, Move.DECLINED, now=call.now, failure=said.reason)
         else:
-            payment = keep_details(call.tx, payment, {"reference": said.reference, "url": said.url, **said.facts})
+            payment = keep_details(call.tx, payment, {**said.facts, "reference": said.reference, "url": said.url})
             if payment.state is PaymentState.REPLACED:
                 # While it was announced: whoever replaced it may have withdrawn it before that.
                 return Ask(lambda: room.withdraw(payment.id), lambda call, _nothing: answer(call, order, payment, said))

@@ -88,7 +88,7 @@ def take_report(tx: Tx, channel: Channel, report: Report, *, settings: Settings,
 
 
 def _keep(tx: Tx, payment: Payment, report: Report) -> Payment:
-    return keep_details(tx, payment, {"receipt": report.receipt, **report.facts})
+    return keep_details(tx, payment, {**report.facts, "receipt": report.receipt})
 
 
 def _unawaited(payment: Payment, report: Report, *, again: bool) -> Unawaited | None:

@@ -143,6 +143,22 @@ def test_a_code_that_is_paid_or_over_is_free_again(shop: Shop, outcome: str, cod
     assert shop.said(second) == "SUCCESS"
 
 
+@pytest.mark.parametrize("outcome", ["SUCCESS", "EXPIRED"])
+def test_a_code_that_buyers_know_as_one_merchants_is_never_anothers(
+    shop: Shop, running: RunningGateway, outcome: str, code: str
+) -> None:
+    """Who comes to the till late with an old code must not pay somebody else's order."""
+    other = f"BRN-{uuid.uuid4().hex[:8]}"
+    import_merchant(running, other, "SK-another")
+    shop.play(bring(shop, code).json["order"]["invoice_number"], outcome)
+    body = shop.body(online_to_offline_info__payment_code=code)
+
+    theirs = running.signed("POST", BROUGHT[0], body, client_id=other, secret_key="SK-another")
+
+    assert (theirs.status, theirs.json["error"]["message"]) == (400, IN_USE)
+    assert given(bring(shop, code)) == code, "the first merchant may use it again"
+
+
 def running_bill(shop: Shop, code: str) -> str:
     return shop.running.request("GET", f"/simulators/alfa?code={code}").body.decode()
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from gerbang.channels.ovo.actions import blocks, push, status, void
 from gerbang.channels.ovo.party import PARTY
-from gerbang.channels.ovo.wire import CHECK_SUM, PaymentRequest, PaymentResponse, VoidRequest
+from gerbang.channels.ovo.wire import CHECK_SUM, PUSH_CHECK_SUM, PaymentRequest, PaymentResponse, VoidRequest
 from gerbang.endpoint import Endpoint
 from gerbang.payments import Order, Payment
 from gerbang.providers.channel import provider_channel
@@ -31,7 +31,7 @@ CHANNEL = provider_channel(
             request=PaymentRequest,
             response=PaymentResponse,
             source=_GUIDE,
-            body_signature=CHECK_SUM,
+            body_signature=PUSH_CHECK_SUM,
             repeats_join=True,
         ),
         Endpoint(

@@ -225,6 +225,26 @@ def test_the_sum_is_over_values_as_sent(running: RunningGateway):
     assert post(running, refusing(ovo_info__ovo_id=81211110000)).json["ovo_info"]["ovo_id"] == "81211110000"
 
 
+@pytest.mark.parametrize(
+    ("amount", "moved"),
+    [
+        (1, {"ovo_payment": {"approval_code": "0000"}}),
+        (100, {"ovo_payment": {"batch_number": "00"}}),
+        (10, {"ovo_payment": {"approval_code": "0", "batch_number": "00"}}),
+    ],
+)
+def test_no_digit_of_the_amount_can_be_moved_to_where_a_push_has_nothing(
+    running: RunningGateway, amount: int, moved: dict[str, Any]
+):
+    """Nothing stands between the values: whoever holds a signed push must not make a cheaper one of it."""
+    body = refusing(order__amount=10000)
+    body["order"]["amount"] = amount
+    body.update(moved)
+    assert independent_sum(body) == body["security"]["check_sum"], "the same text"
+
+    assert_wrong_sum(post(running, body))
+
+
 def test_how_the_json_is_written_is_not_signed(running: RunningGateway):
     pretty = json.dumps(refusing(), indent=4, sort_keys=True).encode()
 

@@ -9,7 +9,7 @@ import pytest
 from gerbang.money import Rupiah
 from gerbang.providers.party import BALANCE
 from support.gateway import RunningGateway
-from support.nonsnap import BODY, assert_error, assert_genuine, import_merchant, served
+from support.nonsnap import BODY, HEADER, assert_error, assert_genuine, import_merchant, served
 from support.ovo import MERCHANT, PAYS, PUSH, REFUSES, SILENT, VOID, paid, post, push_body, record, void_body
 
 OTHER, OTHER_KEY = "BRN-OVO-3", "SK-ovo-three"
@@ -195,11 +195,11 @@ def test_a_silent_ovo_is_asked_again_by_the_same_void(tmp_path: Path, monkeypatc
 
 
 def test_a_void_is_not_a_push(running: RunningGateway):
-    """The body of a push says too little for a void, that of a void is a push like any other: its invoice was used."""
+    """The body of a push says too little for a void, and a void's sum takes in what a push has nothing of."""
     payment = paid(running)
 
     too_little = post(running, push_body(), VOID)
-    used = post(running, void_body(payment), PUSH)
+    too_much = post(running, void_body(payment), PUSH)
 
     assert_error(too_little, 400, "INVALID_PARAMETER", "ovo_payment Must Not Be Blank", BODY)
-    assert_error(used, 400, "INVALID_PARAMETER", "Invoice Number Already Used", BODY)
+    assert_error(too_much, 400, "invalid_signature", "Invalid Header Signature", HEADER)
