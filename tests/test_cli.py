@@ -194,6 +194,7 @@ def test_trouble_with_the_data_is_one_line(cli: Cli, args: tuple[str, ...], told
         (("payments", "show", "INV-0"), "gerbang payments list"),
         (("notifications", "show", "ntf_0"), "gerbang notifications list"),
         (("refunds", "complete", "rfd_0"), "gerbang refunds list"),
+        (("unexpected", "returned", "ump_0"), "gerbang unexpected list"),
         (("outcome", "INV-0", "--response-code", "51"), "gerbang payments list"),
         (("merchant", "card", DEMO_CLIENT_ID, "--set", '{"max_atempts": 3}'), "max_atempts is unknown"),
     ],
@@ -456,6 +457,29 @@ def test_a_manual_refund_is_listed_and_completed_by_hand(beside: Cli, sqlite_gat
     again = beside("refunds", "complete", refund_id)
     assert again.exit_code == 1
     assert "no longer in a state that allows this" in again.stderr
+    assert beside.ok("verify").startswith("clean")
+
+
+def test_money_a_till_took_twice_is_listed_and_sent_back_by_hand(beside: Cli, sqlite_gateway: RunningGateway) -> None:
+    body = {
+        "order": {"invoice_number": "INV-TWICE", "amount": 50_000},
+        "online_to_offline_info": {"reusable_status": False},
+        "customer": {"name": "Anton"},
+    }
+    assert sqlite_gateway.signed("POST", "/alfa-online-to-offline/v2/payment-code", body).status == 200
+    played = {"client_id": DEMO_CLIENT_ID, "invoice_number": "INV-TWICE", "outcome": "PAID_TWICE"}
+    sqlite_gateway.control("POST", "/payments/outcome", played)
+    sqlite_gateway.control("POST", "/clock", {"advance_s": 0})
+
+    listed = beside.ok("unexpected", "list")
+    [kept] = sqlite_gateway.control("GET", "/unexpected")["unexpected"]
+    returned = beside.ok("unexpected", "returned", kept["id"])
+
+    assert "INV-TWICE" in listed
+    assert "PAID_AGAIN" in listed
+    assert returned == f"{kept['id']}: Rp\u00a050.000 returned\n"
+    assert beside.json("unexpected", "list") == []
+    assert beside.json("unexpected", "list", "--all")[0]["state"] == "RETURNED"
     assert beside.ok("verify").startswith("clean")
 
 

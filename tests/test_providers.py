@@ -38,10 +38,11 @@ from gerbang.payments import (
 )
 from gerbang.payments.unexpected import HeldState, Unawaited, UnexpectedMoney, end_unexpected, unexpected_of
 from gerbang.protocols.nonsnap.outcomes import close_unpaid
+from gerbang.providers.party import Behaviour
 from gerbang.providers.questions import Asked, Report
-from gerbang.providers.reports import take_report
+from gerbang.providers.reports import returned_by_hand, take_report
 from gerbang.providers.room import ProviderRoom
-from gerbang.providers.simulator import SimulatedProvider
+from gerbang.providers.simulator import SimulatedProvider, decide, find_simulated
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.settings import BadSettings, load_settings
 from gerbang.storage import Database, Tx, open_database
@@ -483,6 +484,25 @@ def test_money_that_cannot_be_given_back_is_kept_for_a_person(world: World) -> N
     assert world.happened(payment)[-1] == "MONEY_KEPT"
 
 
+def test_what_was_kept_is_sent_back_by_a_person_once(world: World) -> None:
+    payment = world.open()
+    world.took(payment, amount=1_000)
+    world.hear()
+    world.provider.gives_back = False
+    world.sweep()
+    [kept] = world.unexpected(payment)
+
+    done = world.database.transact_now(lambda tx: returned_by_hand(tx, kept.id, now=world.clock.now()))
+
+    assert done.state is HeldState.RETURNED
+    assert world.books() == {}
+    assert world.happened(payment)[-2:] == ["MONEY_KEPT", "MONEY_RETURNED"]
+    with pytest.raises(Refused, match="no longer in a state"):
+        world.database.transact_now(lambda tx: returned_by_hand(tx, kept.id, now=world.clock.now()))
+    with pytest.raises(Refused, match="no such unexpected money"):
+        world.database.transact_now(lambda tx: returned_by_hand(tx, "ump_0", now=world.clock.now()))
+
+
 @pytest.mark.parametrize("how", ["breaks", "takes too long"])
 def test_a_return_nobody_answered_is_asked_again_under_the_same_key_and_booked_once(world: World, how: str) -> None:
     """The money may have gone back already: the key of the question tells the provider that it is the same one."""
@@ -583,6 +603,34 @@ def test_what_is_asked_about_one_order_is_answered_however_much_else_waits_to_be
 
 
 # -- over HTTP
+
+
+def test_before_an_order_expires_its_provider_has_the_last_word(gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paid in time, and nobody came round to ask: a provider that answers slowly must not cost its buyers their payments."""
+    shop = linkaja(gateway)
+    body = shop.body()
+    invoice = body["order"]["invoice_number"]
+    assert gateway.signed("POST", shop.path, body).status == 200
+    payment_id = shop.record(invoice)["payments"][-1]["id"]
+    provider = gateway.gateway.rooms["EMONEY_LINKAJA"].provider
+    asked = provider.reports
+
+    async def only_when_named(payment_id: str | None = None) -> Any:
+        return await asked(payment_id) if payment_id else ()
+
+    monkeypatch.setattr(provider, "reports", only_when_named)
+
+    def pay(tx: Tx) -> None:
+        order = find_simulated(tx, payment_id)
+        assert order is not None
+        decide(tx, order, Behaviour.SUCCESS, now=gateway.gateway.clock.now())
+
+    gateway.database.transact_now(pay)
+    gateway.control("POST", "/clock", {"advance_s": 3_700})
+
+    record = shop.record(invoice)
+    assert record["payments"][-1]["state"] == "SUCCESS"
+    assert record["payments"][-1]["unexpected"] == []
 
 
 def silent(answer: Answer) -> None:

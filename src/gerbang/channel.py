@@ -53,6 +53,7 @@ class Channel:
     status        the same for check status
     options       what a merchant may have otherwise on this channel, as a struct whose fields all have defaults
     open          makes the running parts (providers and the like); None: not available in this installation
+    hear          asks whoever is outside what became of a payment, before it expires unpaid (room, payment id)
     sweep         does what fell due in this room (room), and says how much it did; run by the worker, over and over
     close         ends a pending payment unpaid and queues what is told (tx, order, payment, move, settings=, now=, failure=);
                   None: as the Client-Id style does
@@ -81,6 +82,7 @@ class Channel:
     status: Callable[[Tx, Order, Payment], dict[str, Any]] | None = None
     options: type[msgspec.Struct] | None = None
     open: Callable[[Parts], Any] | None = None
+    hear: Callable[[Any, str], Awaitable[int]] | None = None
     sweep: Callable[[Any], Awaitable[int]] | None = None
     close: Callable[..., Payment] | None = None
     drive: "Callable[[Any, Channel, str, str, str | None], Awaitable[None]] | None" = None

@@ -62,6 +62,7 @@ class Reason(StrEnum):
     INQUIRY_NOT_MATCHED = "what is asked for is not what was inquired"
     PAYMENT_EXPIRED = "the payment's time is over"
     PROVIDER_SILENT = "the provider did not answer"
+    UNEXPECTED_NOT_FOUND = "no such unexpected money"
     PAYMENT_CANCELLED = "the payment was cancelled before"
 
 

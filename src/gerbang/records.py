@@ -11,6 +11,7 @@ from gerbang.ledger import Line, entries
 from gerbang.notifications.mischief import history as mischief_of
 from gerbang.notifications.outbox import Attempt, Notification, attempts_of, list_notifications
 from gerbang.payments import Order, Payment, Refund, events, payments_of, refunds_of
+from gerbang.payments.unexpected import UnexpectedMoney, unexpected_of
 from gerbang.storage import Tx
 from gerbang.wallet import balance, get_account
 
@@ -88,6 +89,21 @@ class ChargeRecord(msgspec.Struct):
     created_at: str
 
 
+class UnexpectedRecord(msgspec.Struct):
+    """Money that came in and that no payment waited for. HELD: being given back; KEPT: a person has to; RETURNED: it is back."""
+
+    id: str
+    payment_id: str
+    client_id: str
+    channel: str
+    receipt: str
+    reason: str
+    amount: int
+    state: str
+    created_at: str
+    ended_at: str | None
+
+
 class PaymentRecord(msgspec.Struct):
     """One attempt to pay, with its events and its transfers.
 
@@ -113,6 +129,7 @@ class PaymentRecord(msgspec.Struct):
     capture_before: str | None
     charges: list[ChargeRecord]
     refunds: list[RefundRecord]
+    unexpected: list[UnexpectedRecord]
     events: list[EventRecord]
     transfers: list[TransferRecord]
 
@@ -231,6 +248,7 @@ def payment_record(tx: Tx, payment: Payment, channels: "Mapping[str, Channel]") 
         capture_before=iso_z(payment.capture_before) if payment.capture_before else None,
         charges=charges(tx, payment) if charges else [],
         refunds=[refund_record(tx, refund) for refund in refunds_of(tx, payment.id)],
+        unexpected=[unexpected_record(one) for one in unexpected_of(tx, payment.id)],
         events=[EventRecord(event.event, event.state, iso_z(event.at), event.facts) for event in events(tx, payment.id)],
         transfers=[transfer_record(line) for line in entries(tx, cause=payment.id)],
     )
@@ -251,6 +269,22 @@ def refund_record(tx: Tx, refund: Refund) -> RefundRecord:
         created_at=iso_z(refund.created_at),
         finished_at=iso_z(refund.finished_at) if refund.finished_at else None,
         transfers=[transfer_record(line) for line in entries(tx, cause=refund.id)],
+    )
+
+
+def unexpected_record(one: UnexpectedMoney) -> UnexpectedRecord:
+    """Unexpected money as it stands."""
+    return UnexpectedRecord(
+        id=one.id,
+        payment_id=one.payment_id,
+        client_id=one.merchant_id,
+        channel=one.channel,
+        receipt=one.receipt,
+        reason=one.reason.value,
+        amount=one.amount,
+        state=one.state.value,
+        created_at=iso_z(one.created_at),
+        ended_at=iso_z(one.ended_at) if one.ended_at else None,
     )
 
 

@@ -33,6 +33,7 @@ _EXPIRE_BATCH = 50  # closed side by side, so that they share commits
 _PURGE_EVERY_S = 60.0
 _AFTER_TROUBLE_S = 5.0
 _ROOM_PATIENCE_S = 2.0
+_LAST_WORD_S = 1.0
 _ROOM_LIMIT_S = 300.0  # should somebody outside never answer, and nobody have set a limit
 
 
@@ -158,6 +159,7 @@ class Worker:
                 failure="EXPIRED",
             )
 
+        await self._last_word(payment)
         try:
             await self._database.transact(expire)
         except Refused as refused:
@@ -165,6 +167,17 @@ class Worker:
                 raise
             return 0  # paid or cancelled in this very moment
         return 1
+
+    async def _last_word(self, payment: Payment) -> None:
+        """It may have been paid in time, and the word of it be on its way: ask, but not for long."""
+        hear, room = self._channels[payment.channel].hear, self._rooms.get(payment.channel)
+        if hear is None or room is None:
+            return
+        try:
+            async with asyncio.timeout(_LAST_WORD_S):
+                await hear(room, payment.id)
+        except TimeoutError:
+            log.warning("payment %s expires, and %s does not say what became of it", payment.id, payment.channel)
 
     async def _purge(self) -> None:
         retention_s = self._settings.request_id_retention_s

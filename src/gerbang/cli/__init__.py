@@ -21,6 +21,10 @@ _COMMANDS = {
         "gerbang.cli.refunds:refunds",
         "Open refunds that are done by hand, list those that wait for somebody, and end them.",
     ),
+    "unexpected": (
+        "gerbang.cli.unexpected:unexpected",
+        "Money that no payment waited for: list what a person has to send back, and say that it was.",
+    ),
     "outcome": ("gerbang.cli.outcome:outcome", "Sandbox: decide what bank, acquirer or wallet will say about an order."),
     "notifications": ("gerbang.cli.notifications:notifications", "List, inspect and resend notifications to merchants."),
     "mischief": ("gerbang.cli.mischief:mischief", "Sandbox: deliver notifications late, twice, out of order, or not at all."),

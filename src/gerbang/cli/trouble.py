@@ -16,6 +16,7 @@ _HINTS = {
     Reason.MONTHLY_LIMIT_EXCEEDED: "wait for next month, or raise wallet_basic_monthly_limit or wallet_premium_monthly_limit",
     Reason.ORDER_NOT_FOUND: "`gerbang payments list` shows the newest",
     Reason.REFUND_NOT_FOUND: "`gerbang refunds list` shows those that wait",
+    Reason.UNEXPECTED_NOT_FOUND: "`gerbang unexpected list` shows what waits",
     Reason.NOTIFICATION_NOT_FOUND: "`gerbang notifications list` shows the newest",
     Reason.CLOCK_NOT_MOVABLE: "the settings say mode = production, where time is real",
 }

@@ -4,6 +4,7 @@ It is the buyer's. It never reaches the merchant, who is not told of it: it is h
 took it has given it back.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -138,6 +139,31 @@ def unexpected_of(tx: Tx, payment_id: str) -> list[UnexpectedMoney]:
     """What came in about a payment and belongs to its buyer, oldest first."""
     rows = tx.all("select * from unexpected_money where payment_id = :payment_id order by id", {"payment_id": payment_id})
     return [_from_row(row) for row in rows]
+
+
+def list_unexpected(tx: Tx, *, all_of_it: bool = False, limit: int = 200) -> list[UnexpectedMoney]:
+    """What waits for a person, oldest first; `all_of_it`: also what is being given back and what went back."""
+    where = "" if all_of_it else " where state = 'KEPT'"
+    return [_from_row(row) for row in tx.all(f"select * from unexpected_money{where} order by id limit :limit", {"limit": limit})]  # noqa: S608
+
+
+def return_by_hand(tx: Tx, unexpected_id: str, *, source_of: Callable[[str], str], now: datetime) -> UnexpectedMoney:
+    """A person sent it back to who paid it. Raises Refused: UNEXPECTED_NOT_FOUND, PAYMENT_MOVED_ON (nobody waits for that)."""
+    row = tx.one("select * from unexpected_money where id = :id", {"id": unexpected_id})
+    if row is None:
+        raise Refused(Reason.UNEXPECTED_NOT_FOUND, unexpected=unexpected_id)
+    kept = _from_row(row)
+    payment = hold_payment(tx, kept.payment_id)
+    won = tx.execute(
+        "update unexpected_money set state = 'RETURNED', ended_at = :now where id = :id and state = 'KEPT'",
+        {"id": kept.id, "now": to_ms(now)},
+    )
+    if won != 1:
+        raise Refused(Reason.PAYMENT_MOVED_ON, unexpected=kept.id, state=kept.state)
+    post(tx, [Transfer(_held_for(kept.merchant_id), source_of(kept.channel), kept.amount, "returned")], cause=kept.id, now=now)
+    facts: dict[str, object] = {"amount": kept.amount, "receipt": kept.receipt}
+    record_event(tx, payment.id, payment.merchant_id, "MONEY_RETURNED", payment.state, now=now, facts=facts)
+    return replace(kept, state=HeldState.RETURNED, ended_at=now)
 
 
 def verify_unexpected(tx: Tx) -> list[Problem]:

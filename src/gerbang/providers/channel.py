@@ -56,6 +56,7 @@ def provider_channel(
         options=options,
         read_options=lambda sent: convert_options(sent, options),
         open=lambda parts: _open(parts, party, made),
+        hear=_hear,
         sweep=_sweep,
         drive=_drive,
         choose=lambda tx, payment_id, wanted: _choose(tx, party, payment_id, wanted),
@@ -68,6 +69,10 @@ def provider_channel(
 
 def _open(parts: Parts, party: Party, made: list[Channel]) -> ProviderRoom | None:
     return open_provider_room(parts, party, lambda: made[0])
+
+
+async def _hear(room: ProviderRoom, payment_id: str) -> int:
+    return await room.hear(payment_id)
 
 
 async def _sweep(room: ProviderRoom) -> int:

@@ -8,7 +8,7 @@ from gerbang.merchants import get
 from gerbang.money import Rupiah
 from gerbang.payments import Move, Payment, PaymentState, get_payment, is_reusable, keep_details, open_another, take
 from gerbang.payments.moves import hold_payment
-from gerbang.payments.unexpected import Unawaited, hold_unexpected
+from gerbang.payments.unexpected import Unawaited, UnexpectedMoney, hold_unexpected, return_by_hand
 from gerbang.protocols.nonsnap.notification import notify
 from gerbang.protocols.nonsnap.outcomes import close_unpaid
 from gerbang.providers.questions import Report
@@ -24,6 +24,11 @@ _MOVES = {"REFUSED": Move.DECLINED, "CANCELLED": Move.CANCELLED, "EXPIRED": Move
 def source_of(channel_code: str) -> str:
     """The ledger account of who took the money."""
     return account("provider", channel_code)
+
+
+def returned_by_hand(tx: Tx, unexpected_id: str, *, now: datetime) -> UnexpectedMoney:
+    """A person sent money back that its provider could not. Raises Refused: UNEXPECTED_NOT_FOUND, PAYMENT_MOVED_ON."""
+    return return_by_hand(tx, unexpected_id, source_of=source_of, now=now)
 
 
 def take_report(tx: Tx, channel: Channel, report: Report, *, settings: Settings, now: datetime) -> Payment:

@@ -30,16 +30,20 @@ from gerbang.notifications.delivery import Deliverer
 from gerbang.notifications.mischief import Kind, Plan, plan_of
 from gerbang.notifications.outbox import get_notification, list_notifications, resend
 from gerbang.payments import Order, Payment, find_order, get_refund, open_refunds, order_by_id, payments_of
+from gerbang.payments.unexpected import list_unexpected
 from gerbang.protocols.nonsnap.manual_refunds import complete_manual_refund, fail_manual_refund, open_manual_refund
+from gerbang.providers.reports import returned_by_hand
 from gerbang.records import (
     AccountRecord,
     NotificationRecord,
     OrderRecord,
     RefundRecord,
+    UnexpectedRecord,
     account_record,
     notification_record,
     order_record,
     refund_record,
+    unexpected_record,
 )
 from gerbang.sandbox.mischief import plan_merchant, plan_order
 from gerbang.sandbox.playing import play
@@ -138,6 +142,12 @@ class NewRefund(msgspec.Struct):
     invoice_number: str
     amount: Amount | None = None
     payment_id: str | None = None
+
+
+class UnexpectedList(msgspec.Struct):
+    """Money that no payment waited for, oldest first."""
+
+    unexpected: list[UnexpectedRecord]
 
 
 class Completion(msgspec.Struct):
@@ -327,6 +337,7 @@ _STATUS = {
     Reason.ACCOUNT_NOT_FOUND: 404,
     Reason.NOTIFICATION_NOT_FOUND: 404,
     Reason.REFUND_NOT_FOUND: 404,
+    Reason.UNEXPECTED_NOT_FOUND: 404,
     Reason.MERCHANT_EXISTS: 409,
     Reason.ACCOUNT_EXISTS: 409,
     Reason.PAYMENT_MOVED_ON: 409,
@@ -605,6 +616,18 @@ class _ControlApi:
 
         return await self._database.transact(fail)
 
+    # -- money nobody waited for
+
+    async def show_unexpected(self, _request: Request) -> UnexpectedList:
+        return await self._database.read(
+            lambda tx: UnexpectedList([unexpected_record(one) for one in list_unexpected(tx, all_of_it=True)])
+        )
+
+    async def return_unexpected(self, request: Request) -> UnexpectedRecord:
+        unexpected_id = request.path_params["id"]
+        now = self._clock.now()
+        return await self._database.transact(lambda tx: unexpected_record(returned_by_hand(tx, unexpected_id, now=now)))
+
     # -- notifications
 
     async def show_notifications(self, request: Request) -> Notifications:
@@ -833,6 +856,16 @@ def control_endpoints() -> list[ControlEndpoint]:
         ),
         ControlEndpoint(
             "POST", f"{root}/refunds/{{id}}/fail", "A manual refund cannot be carried out", api.fail_refund, RefundRecord, Failure
+        ),
+        ControlEndpoint(
+            "GET", f"{root}/unexpected", "Money that came in and no payment waited for", api.show_unexpected, UnexpectedList
+        ),
+        ControlEndpoint(
+            "POST",
+            f"{root}/unexpected/{{id}}/returned",
+            "A person sent it back to who paid it",
+            api.return_unexpected,
+            UnexpectedRecord,
         ),
         ControlEndpoint(
             "GET",

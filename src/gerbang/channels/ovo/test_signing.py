@@ -25,6 +25,7 @@ from support.ovo import (
     push_body,
     record,
     summed,
+    tell_somewhere,
     void_body,
 )
 
@@ -35,6 +36,7 @@ OWN, DOCS, VOIDED = VECTORS["ovo_check_sum"]
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     with served(tmp_path_factory.mktemp("signing"), poll_interval_s=0.05, ovo_timeout_s=0.3) as one:
+        tell_somewhere(one)
         import_merchant(one, OTHER, OTHER_KEY)
         import_merchant(one, VECTORS["client_id"], VECTORS["secret"])
         yield one

@@ -10,7 +10,7 @@ from gerbang.money import Rupiah
 from gerbang.providers.party import BALANCE
 from support.gateway import RunningGateway
 from support.nonsnap import BODY, HEADER, assert_error, assert_genuine, import_merchant, served
-from support.ovo import MERCHANT, PAYS, PUSH, REFUSES, SILENT, VOID, paid, post, push_body, record, void_body
+from support.ovo import MERCHANT, PAYS, PUSH, REFUSES, SILENT, VOID, paid, post, push_body, record, tell_somewhere, void_body
 
 OTHER, OTHER_KEY = "BRN-OVO-3", "SK-ovo-three"
 
@@ -18,6 +18,7 @@ OTHER, OTHER_KEY = "BRN-OVO-3", "SK-ovo-three"
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     with served(tmp_path_factory.mktemp("void"), poll_interval_s=0.05, ovo_timeout_s=0.3) as one:
+        tell_somewhere(one)
         import_merchant(one, OTHER, OTHER_KEY)
         yield one
 

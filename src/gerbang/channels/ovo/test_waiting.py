@@ -19,7 +19,7 @@ from gerbang.providers.simulator import SimulatedProvider
 from gerbang.settings import Settings, load_settings
 from support.gateway import Answer, RunningGateway, assert_clean
 from support.nonsnap import BODY, assert_error, assert_genuine, served
-from support.ovo import MERCHANT, PAYS, PUSH, SILENT, later, play, post, push_body, pushed, record
+from support.ovo import MERCHANT, PAYS, PUSH, SILENT, later, play, post, push_body, pushed, record, tell_somewhere
 
 PATIENT = {"poll_interval_s": 0.05, "ovo_timeout_s": 25}
 HASTY = {"poll_interval_s": 0.05, "ovo_timeout_s": 0.4}
@@ -28,12 +28,14 @@ HASTY = {"poll_interval_s": 0.05, "ovo_timeout_s": 0.4}
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     with served(tmp_path_factory.mktemp("waiting"), **PATIENT) as one:
+        tell_somewhere(one)
         yield one
 
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     with served(tmp_path_factory.mktemp("hasty"), **HASTY) as one:
+        tell_somewhere(one)
         yield one
 
 

@@ -11,12 +11,28 @@ from gerbang.channels.ovo.actions import configuration_of
 from gerbang.providers.party import BALANCE, BUYER
 from support.gateway import RunningGateway
 from support.nonsnap import BODY, assert_error, served
-from support.ovo import GONE, MERCHANT, NOBODY, PAYS, REFUSES, VOID, paid, play, post, push_body, record, void_body
+from support.ovo import (
+    GONE,
+    MERCHANT,
+    NOBODY,
+    PAYS,
+    PUSH,
+    REFUSES,
+    VOID,
+    paid,
+    play,
+    post,
+    push_body,
+    record,
+    tell_somewhere,
+    void_body,
+)
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     with served(tmp_path_factory.mktemp("wire"), poll_interval_s=0.05, ovo_timeout_s=0.3) as one:
+        tell_somewhere(one)
         yield one
 
 
@@ -156,6 +172,24 @@ def test_a_paid_push_is_notified_with_its_block(running: RunningGateway):
         "additional_info": {"override_notification_url": NOBODY},
     }
     assert running.status(invoice).json == notification
+
+
+def test_a_notification_url_that_nothing_signs_is_not_used(running: RunningGateway):
+    """The check sum does not cover it: with one overheard body somebody else could hear of the merchant's payments."""
+    elsewhere = "http://127.0.0.1:9/elsewhere"
+    body = push_body(ovo_info__ovo_id=PAYS, additional_info__override_notification_url=elsewhere)
+    signed = push_body(ovo_info__ovo_id=PAYS, additional_info__override_notification_url=elsewhere)
+
+    post(running, body)
+    assert running.signed("POST", PUSH, signed).status == 200
+
+    records = [
+        running.control("GET", f"/payments?client_id={MERCHANT}&invoice_number={one['order']['invoice_number']}")
+        for one in (body, signed)
+    ]
+    assert [one["notifications"][0]["url"] for one in records] == [NOBODY, elsewhere]
+    assert "no header signs it" in records[0]["warnings"][0]
+    assert not any("no header" in one for one in records[1]["warnings"])
 
 
 def test_a_refused_push_is_failed_without_an_approval_code(running: RunningGateway):
