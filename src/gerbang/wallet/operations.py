@@ -323,7 +323,7 @@ class TransferSweeper:
     patience_s  how long a sweep waits for the bank
     """
 
-    def __init__(self, database: Database, clock: Clock, bank: Bank, *, again_in_s: float, patience_s: float = 1.0) -> None:
+    def __init__(self, database: Database, clock: Clock, bank: Bank, *, again_in_s: float, patience_s: float = 1) -> None:
         self._database = database
         self._clock = clock
         self._bank = bank
