@@ -2,7 +2,7 @@
 
 python -m benchmarks                  everything (about 6 minutes)
 python -m benchmarks --quick          shorter runs, 10 thousand payments instead of 1 million
-python -m benchmarks --only create    create | stored | cards | snap | start
+python -m benchmarks --only create    create | stored | cards | snap | wallet | start
 """
 
 import argparse
@@ -182,6 +182,29 @@ def snap(what: str, callers: int, seconds: float, pid: int, port: int = PORT) ->
     return result
 
 
+def bench_wallet(directory: Path, *, seconds: float, rounds: int) -> None:
+    """Purchases in the books (order, payment, two transfers), all on one pair of balance rows or each on its own, against bare SQLite."""
+    print(f"\nWallet purchases in the books, SQLite, durable; medians of {rounds} interleaved runs of {seconds:g} s")
+    print(f"{'callers':>12} {'one pair/s':>11} {'own pairs/s':>12} {'raw/s':>8} {'of raw':>8} {'own of one':>11}")
+    for callers in (1, 16, 64):
+        one: list[float] = []
+        own: list[float] = []
+        raws: list[float] = []
+        for turn in range(rounds):
+            for accounts, rates in ((1, one), (callers, own)):
+                rates.append(wallet(str(directory / f"wallet-{callers}-{accounts}-{turn}.db"), callers, accounts, seconds))
+            raws.append(raw_sqlite(directory, seconds / 2))
+        same, apart, raw = median(one), median(own), median(raws)
+        print(f"{callers:>12} {same:>11.0f} {apart:>12.0f} {raw:>8.0f} {same / raw:>7.2f}x {apart / same:>10.0%}")
+
+
+def wallet(data: str, callers: int, accounts: int, seconds: float) -> float:
+    """Purchases per second."""
+    command = [sys.executable, "-m", "benchmarks.wallet", "--data", data]
+    command += ["--callers", str(callers), "--accounts", str(accounts), "--seconds", str(seconds)]
+    return float(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["per_second"])
+
+
 def bench_start(directory: Path, *, rounds: int) -> None:
     """From starting the process to its first answer, and what it holds when idle."""
     import psutil
@@ -211,7 +234,7 @@ def bench_start(directory: Path, *, rounds: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", choices=("create", "stored", "cards", "snap", "start"))
+    parser.add_argument("--only", choices=("create", "stored", "cards", "snap", "wallet", "start"))
     args = parser.parse_args()
     print(
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} processors, load generator beside the server"
@@ -228,6 +251,8 @@ def main() -> None:
             bench_cards(directory, seconds=seconds, rounds=rounds)
         if args.only in (None, "snap"):
             bench_snap(directory, seconds=seconds, rounds=rounds)
+        if args.only in (None, "wallet"):
+            bench_wallet(directory, seconds=seconds, rounds=rounds)
         if args.only in (None, "stored"):
             bench_stored(directory, seconds=seconds, rounds=rounds, sizes=sizes)
 

@@ -325,7 +325,9 @@ def test_a_new_pin_replaces_the_old_one(database: Database, siti: Account) -> No
 
 def test_counting_and_reading_are_one_step(database: Database, siti: Account) -> None:
     with ThreadPoolExecutor(16) as threads:
-        outcomes = Counter(threads.map(lambda _: database.transact_now(lambda tx: _count_attempt(tx, PHONE)).outcome, range(16)))
+        outcomes = Counter(
+            threads.map(lambda _: database.transact_now(lambda tx: _count_attempt(tx, PHONE, NOON)).outcome, range(16))
+        )
 
     assert outcomes == {PinOutcome.WRONG: 3, PinOutcome.LOCKED: 13}
 

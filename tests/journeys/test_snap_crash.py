@@ -226,6 +226,8 @@ class Purchase(Deed):
             answer = server.request("POST", page, sent, {"Content-Type": "application/x-www-form-urlencoded"})
         except (OSError, http.client.HTTPException) as gone:
             raise DokuUnreachable(str(gone), request_id=self.reference) from gone
+        if answer.status == 422 and b'name="pin"' not in answer.body:
+            return False
         assert answer.status == 303, answer.body
         assert answer.headers["location"].startswith(BACK + "?")
         assert "status=SUCCESS" in answer.headers["location"]

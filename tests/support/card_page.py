@@ -24,7 +24,8 @@ def stories(shop: Shop, number: str) -> list[tuple[str, str | None, str]]:
 
 
 def wait_until_final(shop: Shop, number: str) -> None:
-    deadline = time.monotonic() + 15
+    # Longer than the sweeper leaves a question to whoever asked it (card_answer_timeout_s, 35 s).
+    deadline = time.monotonic() + 60
     while shop.charges(number)[-1].state.is_open:
         assert time.monotonic() < deadline, "nobody came round"
         time.sleep(0.1)

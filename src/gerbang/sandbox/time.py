@@ -36,7 +36,8 @@ def move(tx: Tx, settings: Settings, *, advance_s: float | None = None, set_to: 
         raise Refused(Reason.CLOCK_NOT_MOVABLE)
     before = read_offset(tx)
     if set_to is not None:
-        offset = set_to - real_now()
+        # Kept in whole milliseconds, rounded down: one more, so that the time set is not still to come.
+        offset = set_to - real_now() + timedelta(milliseconds=1)
     elif advance_s is not None:
         most = 2 * _LIMIT.total_seconds()
         offset = before + timedelta(seconds=max(-most, min(most, advance_s)))

@@ -92,28 +92,35 @@ async def confirm_pin(
     block_for  the last wrong PIN blocks the PIN this long; when not given it locks the account until somebody opens it
     """
     at = now or real_now()
-    check = await database.transact(lambda tx: _count_attempt(tx, phone_or_id, at))
+    until = at + block_for if block_for else None
+    check = await database.transact(lambda tx: _count_attempt(tx, phone_or_id, at, until))
     if check.outcome is PinOutcome.LOCKED:
         return check
     stored = check.account.pin_hash if check.account else None
     right = await asyncio.get_running_loop().run_in_executor(None, hasher.verify, stored, pin)
     account_id = check.account.id if check.account else None
-    until = at + block_for if block_for else None
     return await database.transact(lambda tx: _settle_attempt(tx, account_id, stored, right=right, block_until=until))
 
 
-def _count_attempt(tx: Tx, phone_or_id: str, now: datetime | None = None) -> PinCheck:
+def _count_attempt(tx: Tx, phone_or_id: str, now: datetime, block_until: datetime | None = None) -> PinCheck:
     customer = find_account(tx, phone_or_id)
     if customer is None or customer.status is AccountStatus.CLOSED or customer.pin_hash is None:
         return PinCheck(PinOutcome.UNKNOWN, None, 0)
     tx.execute(
         "update wallet_account set wrong_pins = 0, pin_blocked_until = null where id = :id and pin_blocked_until <= :now",
-        {"id": customer.id, "now": to_ms(now or real_now())},
+        {"id": customer.id, "now": to_ms(now)},
     )
     counted = tx.execute(
         "update wallet_account set wrong_pins = wrong_pins + 1 where id = :id and status = 'ACTIVE' and wrong_pins < :most",
         {"id": customer.id, "most": MAX_WRONG_PINS},
     )
+    if counted != 1 and block_until is not None:
+        # Counted to the last, and never ended: the process died over each. Blocked like any other, so that the block ends.
+        tx.execute(
+            "update wallet_account set pin_blocked_until = :until"
+            " where id = :id and status = 'ACTIVE' and pin_blocked_until is null",
+            {"id": customer.id, "until": to_ms(block_until)},
+        )
     if counted != 1:
         return PinCheck(PinOutcome.LOCKED, get_account(tx, customer.id), 0, blocked_until=pin_blocked_until(tx, customer.id))
     return PinCheck(PinOutcome.WRONG, customer, 0)
@@ -127,7 +134,8 @@ def _settle_attempt(
     if right:
         # Meanwhile the account may have been locked or closed, or got another PIN: then this one opens nothing.
         opened = tx.execute(
-            "update wallet_account set wrong_pins = 0 where id = :id and status = 'ACTIVE' and pin_hash = :stored",
+            "update wallet_account set wrong_pins = 0, pin_blocked_until = null"
+            " where id = :id and status = 'ACTIVE' and pin_hash = :stored",
             {"id": account_id, "stored": stored},
         )
         if opened == 1:

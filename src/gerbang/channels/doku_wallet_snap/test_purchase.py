@@ -340,6 +340,20 @@ def test_a_blocked_pin_has_three_more_tries_when_the_half_hour_is_over(partner: 
     assert states == [PaymentState.PENDING, PaymentState.PENDING, PaymentState.FAILED]
 
 
+def test_a_pin_whose_checks_all_died_is_blocked_for_half_an_hour_and_not_for_ever(partner_on_both: Partner):
+    """An attempt counts before it is judged; three that a kill -9 cut off must not shut the customer out."""
+    partner = partner_on_both
+    customer = partner.customer(100_000)
+    partner.database.transact_now(lambda tx: set_pin(tx, customer.id, PIN_HASH))
+    unjudged = {"id": customer.id}
+    partner.database.transact_now(lambda tx: tx.execute("update wallet_account set wrong_pins = 3 where id = :id", unjudged))
+    answer, now = open_one(partner, customer), partner.now()
+
+    assert getattr(enter(partner, answer, customer, PIN, now), "state", None) is PaymentState.PENDING
+    assert partner.database.read_now(lambda tx: pin_blocked_until(tx, customer.id)) == now + timedelta(minutes=30)
+    assert enter(partner, answer, customer, PIN, now + timedelta(minutes=30)) is None
+
+
 # -- the way back
 
 
