@@ -24,7 +24,7 @@ class Floor(NonSnap):
     """Authenticates and signs as the real thing does; in between, four inserts."""
 
     async def handle(self, endpoint: Endpoint, request: HttpRequest, path_value: str) -> HttpReply:
-        merchant = await self._authenticate(endpoint, request)
+        merchant = (await self._authenticate(endpoint, request)).merchant
         body = msgspec.json.decode(request.body)
         text = msgspec.json.encode(body).decode()
 
