@@ -1,5 +1,6 @@
 """The API description, made from the wire structs: it cannot drift from what is decoded and encoded."""
 
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -65,8 +66,14 @@ def openapi_document(endpoints: Iterable[Endpoint], control: Iterable[ControlEnd
             {"name": "sandbox", "description": "Control API. Absent in production mode."},
         ],
         "paths": paths,
-        "components": {"schemas": dict(sorted(components.items()))},
+        "components": {"schemas": {name: _without_indent(schema) for name, schema in sorted(components.items())}},
     }
+
+
+def _without_indent(schema: dict[str, Any]) -> dict[str, Any]:
+    """Whether a docstring arrives here indented depends on the Python and the msgspec it came through."""
+    described = schema.get("description")
+    return schema if described is None else {**schema, "description": inspect.cleandoc(described)}
 
 
 def _signed(endpoint: Endpoint, schema_of: dict[type[msgspec.Struct], Any]) -> dict[str, Any]:
