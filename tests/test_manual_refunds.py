@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,9 +201,9 @@ def run(data: str, *words: str) -> Any:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> str:
+def data(sqlite_gateway: RunningGateway) -> str:
     """Where `sqlite_gateway` keeps its data."""
-    return str(tmp_path / "gerbang.db")
+    return sqlite_gateway.gateway.settings.data
 
 
 def test_the_operator_opens_a_refund_beside_the_server_and_completes_it(sqlite_gateway: RunningGateway, data: str) -> None:

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from gerbang.protocols.nonsnap.decode import plain, read_object
 from gerbang.protocols.nonsnap.errors import Rejected
-from support.gateway import Answer, RunningGateway
-from support.nonsnap import PAYMENT, assert_genuine, assert_invalid, served
+from support.gateway import Answer, RunningGateway, lent_gateway
+from support.nonsnap import PAYMENT, assert_genuine, assert_invalid
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("bodies")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         yield one
 
 

@@ -12,16 +12,16 @@ from gerbang.errors import Reason
 from gerbang.protocols.nonsnap import errors
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.storage import StorageBusy
-from support.gateway import Answer, RunningGateway
-from support.nonsnap import BODY, HEADER, PAYMENT, ago, assert_error, assert_genuine, import_merchant, served
+from support.gateway import Answer, RunningGateway, lent_gateway
+from support.nonsnap import BODY, HEADER, PAYMENT, ago, assert_error, assert_genuine, import_merchant
 
 NAMES = ("Client-Id", "Request-Id", "Request-Timestamp", "Signature")
 STATUS = "/orders/v1/status/nobody"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("headers"), max_body_bytes=4096) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway(max_body_bytes=4096) as one:
         yield one
 
 
@@ -181,7 +181,7 @@ def test_jakarta_time_is_utc_less_seven_hours(running: RunningGateway):
 
 
 def test_the_window_is_a_setting_and_the_message_tells_it(tmp_path):
-    with served(tmp_path, request_timestamp_window_s=60) as narrow:
+    with lent_gateway(request_timestamp_window_s=60) as narrow:
         assert narrow.signed("POST", PAYMENT, order(), headers={"Request-Timestamp": ago(seconds=55)}).status == 200
         answer = narrow.signed("POST", PAYMENT, order(), headers={"Request-Timestamp": ago(seconds=65)})
 
@@ -189,7 +189,7 @@ def test_the_window_is_a_setting_and_the_message_tells_it(tmp_path):
 
 
 def test_a_window_of_zero_does_not_check(tmp_path):
-    with served(tmp_path, request_timestamp_window_s=0) as lax:
+    with lent_gateway(request_timestamp_window_s=0) as lax:
         answer = lax.signed("POST", PAYMENT, order(), headers={"Request-Timestamp": "2020-08-11T08:45:42Z"})
         malformed = lax.signed("POST", PAYMENT, order(), headers={"Request-Timestamp": "2020-08-11"})
 

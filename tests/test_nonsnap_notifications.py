@@ -16,9 +16,9 @@ from gerbang.notifications.outbox import body_bytes
 from gerbang.protocols.nonsnap.notification import override_warning
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.settings import SANDBOX_SECRET_KEY
-from support.gateway import RunningGateway
+from support.gateway import RunningGateway, lent_gateway
 from support.listener import Listener
-from support.nonsnap import PAYMENT, assert_invalid, import_merchant, served
+from support.nonsnap import PAYMENT, assert_invalid, import_merchant
 
 CONFIGURED, CONFIGURED_KEY = "BRN-NOTIFIED-1", "SK-notified-one"
 # Nothing listens there; what matters is the outbox row.
@@ -27,9 +27,9 @@ WARNING = "DOKU itself would not deliver here"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+def running() -> Iterator[RunningGateway]:
     """The demo merchant has no configured URL here, the other one has."""
-    with served(tmp_path_factory.mktemp("notifications")) as one:
+    with lent_gateway() as one:
         import_merchant(one, CONFIGURED, CONFIGURED_KEY, notification_url=SOMEWHERE)
         yield one
 
@@ -217,7 +217,7 @@ def test_strict_override_path_follows_dokus_page(
     tmp_path, invoice: str, override: str, notify_url: str | None, configured: bool, called: str | None
 ):
     """D-10, S0-39."""
-    with served(tmp_path, strict_override_path=True) as strict:
+    with lent_gateway(strict_override_path=True) as strict:
         import_merchant(strict, CONFIGURED, CONFIGURED_KEY, notification_url=SOMEWHERE)
         create(
             strict,

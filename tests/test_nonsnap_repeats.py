@@ -19,15 +19,15 @@ from gerbang.protocols.nonsnap import service
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.settings import load_settings
 from gerbang.storage import Tx
-from support.gateway import Answer, RunningGateway
+from support.gateway import Answer, RunningGateway, lent_gateway
 from support.nonsnap import BODY, HEADER, PAYMENT, assert_error, assert_genuine, import_merchant, served
 
 OTHER, OTHER_KEY = "BRN-REPEATS-2", "SK-repeats-two"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("repeats")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         import_merchant(one, OTHER, OTHER_KEY)
         yield one
 
@@ -197,7 +197,7 @@ def test_a_wrong_signature_never_reaches_a_kept_answer(running: RunningGateway, 
 def test_after_its_retention_an_answer_is_forgotten(tmp_path, request_id: str, retention_s: int):
     """D-3: 24 h, a setting, in real time. The invoice rule still holds then; another body is simply new."""
     body = order()
-    with served(tmp_path, request_id_retention_s=retention_s) as running:
+    with lent_gateway(request_id_retention_s=retention_s) as running:
         first = post(running, body, request_id)
 
         def age(by_ms: int) -> None:
@@ -241,7 +241,7 @@ def test_a_forgotten_answer_is_replaced_by_the_next_first_one(running: RunningGa
 
 
 def test_by_setting_a_repeated_id_with_another_body_is_refused(tmp_path, request_id: str):
-    with served(tmp_path, strict_request_id=True) as strict:
+    with lent_gateway(strict_request_id=True) as strict:
         body = order()
         first = post(strict, body, request_id)
         repeat = post(strict, body, request_id)
@@ -253,7 +253,7 @@ def test_by_setting_a_repeated_id_with_another_body_is_refused(tmp_path, request
 
 
 def test_a_merchant_may_be_strict_or_lax_against_the_setting(tmp_path, request_id: str):
-    with served(tmp_path, strict_request_id=True) as strict:
+    with lent_gateway(strict_request_id=True) as strict:
         import_merchant(strict, OTHER, OTHER_KEY)
         strict.database.transact_now(lambda tx: update(tx, OTHER, options=MerchantOptions(strict_request_id=False)))
         lax = [post(strict, order(), request_id, client_id=OTHER, secret_key=OTHER_KEY).status for _ in range(2)]
@@ -273,7 +273,7 @@ def test_one_merchant_may_be_strict_alone(running: RunningGateway, request_id: s
 
 
 def test_strictly_a_refused_request_uses_no_id_up(tmp_path, request_id: str):
-    with served(tmp_path, strict_request_id=True) as strict:
+    with lent_gateway(strict_request_id=True) as strict:
         assert post(strict, order(amount=0), request_id).status == 400
         assert post(strict, order(), request_id).status == 200
 

@@ -11,8 +11,8 @@ import pytest
 from gerbang.merchants import Merchant, MerchantOptions
 from gerbang.protocols.nonsnap.headers import SignedHeaders, is_genuine
 from gerbang.protocols.nonsnap.signature import digest, matches, sign, string_to_sign, target_of_url, targets_of
-from support.gateway import NOON, Answer, RunningGateway, independent_signature
-from support.nonsnap import HEADER, PAYMENT, VECTORS, ago, assert_error, assert_genuine, import_merchant, request_text, served
+from support.gateway import NOON, Answer, RunningGateway, independent_signature, lent_gateway
+from support.nonsnap import HEADER, PAYMENT, VECTORS, ago, assert_error, assert_genuine, import_merchant, request_text
 
 CLIENT_ID, SECRET_KEY = VECTORS["client_id"], VECTORS["secret"]
 POSITIVE = [pytest.param(one, id=one["name"]) for one in VECTORS["vectors"]]
@@ -48,8 +48,8 @@ def merchant() -> Merchant:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("signature"), request_timestamp_window_s=0) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway(request_timestamp_window_s=0) as one:
         import_merchant(one, CLIENT_ID, SECRET_KEY)
         yield one
 

@@ -10,15 +10,15 @@ import pytest
 from gerbang.payments import PaymentState
 from gerbang.protocols.nonsnap.notification import STATUS_WORD
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
-from support.gateway import Answer, RunningGateway
-from support.nonsnap import HEADER, PAYMENT, assert_error, assert_genuine, import_merchant, served
+from support.gateway import Answer, RunningGateway, lent_gateway
+from support.nonsnap import HEADER, PAYMENT, assert_error, assert_genuine, import_merchant
 
 OTHER, OTHER_KEY = "BRN-STATUS-2", "SK-status-two"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("status")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         import_merchant(one, OTHER, OTHER_KEY)
         yield one
 

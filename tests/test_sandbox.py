@@ -181,7 +181,7 @@ def test_the_server_goes_on_answering_while_a_sandbox_is_emptied(
         outcome.append(answered.wait(10))
         wipe(tx)
 
-    monkeypatch.setattr("gerbang.sandbox.api.wipe", slow_wipe)
+    monkeypatch.setattr("gerbang.app.wipe", slow_wipe)
     with ThreadPoolExecutor(1) as pool:
         reset = pool.submit(sqlite_gateway.control, "POST", "/reset")
         assert entered.wait(10)

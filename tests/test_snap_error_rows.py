@@ -24,7 +24,7 @@ from gerbang.protocols.snap.service import Snap
 from gerbang.protocols.snap.tokens import Token, TokenKind
 from gerbang.storage import StorageBusy, Tx
 from gerbang.wallet import AccountStatus, Level, get_account
-from support.gateway import Answer, RunningGateway
+from support.gateway import Answer, RunningGateway, lent_gateway
 from support.nonsnap import served
 from support.snap import B2B2C as B2B2C_TOKEN
 from support.snap import SnapCaller, assert_snap_error, assert_snap_ok
@@ -158,7 +158,7 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with served(tmp_path_factory.mktemp("rows")) as running:
+    with lent_gateway() as running:
         yield Desk(running, tmp_path_factory.mktemp("another"))
 
 

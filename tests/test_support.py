@@ -75,7 +75,7 @@ def test_a_database_is_gone_after_its_block(postgres: Postgres, postgres_dsn: st
         left_open.execute("select 1")
 
 
-def test_a_template_is_prepared_once_and_copied(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory):
+def test_a_template_is_prepared_once_and_copied(postgres: Postgres):
     prepared = []
 
     def prepare(url: str) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from starlette.applications import Starlette
@@ -16,7 +18,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
 from gerbang.channel import Channel, Parts, all_channels, open_rooms
-from gerbang.clock import Clock
+from gerbang.clock import Clock, real_now
 from gerbang.merchants import MerchantDirectory, list_all
 from gerbang.merchants.gateway_key import GatewayKey
 from gerbang.notifications.delivery import Deliverer
@@ -24,11 +26,12 @@ from gerbang.protocols.nonsnap.service import NonSnap
 from gerbang.protocols.nonsnap.status import check_status_endpoint
 from gerbang.protocols.preparing import preparers
 from gerbang.protocols.snap.guard import unknown_path
+from gerbang.protocols.snap.notification import SnapNotifications
 from gerbang.protocols.snap.paths import PREFIXES
 from gerbang.protocols.snap.service import Snap
 from gerbang.protocols.snap.token_service import TOKEN_ENDPOINTS, SnapTokens
 from gerbang.sandbox.mischief import EarlyNotifications
-from gerbang.sandbox.seed import demo_pin_hash, is_seeded, point_at_shop, seed
+from gerbang.sandbox.seed import demo_pin_hash, is_seeded, point_at_shop, seed, wipe
 from gerbang.sandbox.time import read_offset
 from gerbang.settings import SANDBOX_SECRET_KEY, BadSettings, Settings
 from gerbang.storage import Database, StorageBusy, Tx, open_database
@@ -63,7 +66,8 @@ class Gateway:
         self.limits = WalletLimits.of(settings)
         self.directory = MerchantDirectory(self.database)
         self.gateway_key = GatewayKey(self.database, settings)
-        self.deliverer = Deliverer(self.database, self.clock, settings, preparers(self.gateway_key))
+        self._snap_notifications = SnapNotifications(self.gateway_key.private_key)
+        self.deliverer = Deliverer(self.database, self.clock, settings, preparers(self._snap_notifications))
         # Without cards no vault key is needed.
         self.vault = Vault.of(settings) if settings.is_sandbox or settings.card_provider else None
         parts = Parts(self.database, self.clock, settings, self.vault)
@@ -71,6 +75,7 @@ class Gateway:
         self.worker = Worker(self.database, self.clock, settings, self.channels, self.deliverer, self.rooms)
         self._demo_base_url = demo_base_url
         self._background = background
+        self._tasks: list[asyncio.Task[None]] = []
         try:
             self.prepare_data()
             self.api = self._api()
@@ -93,9 +98,29 @@ class Gateway:
                 # The shop of this run may listen on another port than the one that seeded the data.
                 self.database.transact_now(lambda tx: point_at_shop(tx, shop))
         else:
-            pin_hash = demo_pin_hash(self.pin_hasher)
-            url = self.demo_notification_url
-            self.database.transact_now(lambda tx: seed(tx, pin_hash=pin_hash, notification_url=url, now=self.clock.now()))
+            self._write_demo_data(self.clock.now())
+
+    def _write_demo_data(self, now: datetime, *, first: Callable[[Tx], None] = lambda _tx: None) -> None:
+        pin_hash, url = self._demo_pin_hash, self.demo_notification_url
+
+        def write(tx: Tx) -> None:
+            first(tx)
+            seed(tx, pin_hash=pin_hash, notification_url=url, now=now)
+
+        self.database.transact_now(write)
+
+    @cached_property
+    def _demo_pin_hash(self) -> str:
+        """Takes tens of milliseconds, on purpose."""
+        return demo_pin_hash(self.pin_hasher)
+
+    def start_over(self) -> None:
+        """Sandbox: back to the freshly started state. Never call it on an event loop."""
+        assert self.settings.is_sandbox
+        self._write_demo_data(real_now(), first=wipe)
+        self.clock.offset = timedelta(0)
+        self.directory.forget()
+        self._snap_notifications.forget()
 
     @property
     def demo_notification_url(self) -> str | None:
@@ -179,16 +204,24 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        tasks = []
         if self._background:
-            tasks = [asyncio.create_task(self.worker.run()), asyncio.create_task(_warm_up())]
+            self.begin_work()
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.end_work()
             self.close()
+
+    def begin_work(self) -> None:
+        """Begin the background work, on the running event loop."""
+        self._tasks = [asyncio.create_task(self.worker.run()), asyncio.create_task(_warm_up())]
+
+    async def end_work(self) -> None:
+        """End it; it can be begun again."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def close(self) -> None:
         """Let go of the database."""

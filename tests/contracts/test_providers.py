@@ -14,8 +14,8 @@ from gerbang.channel import Channel, all_channels
 from gerbang.payments.unexpected import HeldState, unexpected_of
 from gerbang.providers.party import Behaviour
 from gerbang.providers.simulator import find_simulated
-from support.gateway import Answer, RunningGateway, assert_clean
-from support.nonsnap import assert_genuine, served
+from support.gateway import Answer, RunningGateway, assert_clean, lent_gateway
+from support.nonsnap import assert_genuine
 from support.rooms import Opened, Rooms, send
 
 OUTSIDE = [channel for channel in all_channels().values() if channel.party is not None]
@@ -40,8 +40,8 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("providers"), ovo_timeout_s=0.05) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway(ovo_timeout_s=0.05) as one:
         yield one
 
 

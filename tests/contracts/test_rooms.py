@@ -20,8 +20,8 @@ from gerbang.payments import PaymentState
 from gerbang.protocols.nonsnap.notification import STATUS_WORD
 from gerbang.protocols.nonsnap.status import StatusResponse
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
-from support.gateway import Answer, RunningGateway
-from support.nonsnap import assert_genuine, served
+from support.gateway import Answer, RunningGateway, lent_gateway
+from support.nonsnap import assert_genuine
 from support.rooms import Rooms, renew, send
 from support.snap import SnapCaller
 
@@ -82,8 +82,8 @@ ODD: list[Any] = [None, "", " ", "\x00", "x" * 5000, 0, -1, 1.5, 10**30, True, [
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("rooms"), ovo_timeout_s=0.05) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway(ovo_timeout_s=0.05) as one:
         yield one
 
 

@@ -15,8 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from gerbang.channel import all_channels
 from gerbang.web.views import Lang
 from support.browser import each_in_a_view
-from support.gateway import RunningGateway
-from support.nonsnap import served
+from support.gateway import RunningGateway, lent_gateway
 from support.provider_orders import Shop
 
 pytestmark = pytest.mark.browser
@@ -34,8 +33,8 @@ if os.environ.get("GERBANG_SCREENSHOTS"):
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("store-pages")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         yield one
 
 

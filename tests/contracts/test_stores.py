@@ -19,8 +19,8 @@ from gerbang.channel import Channel, all_channels
 from gerbang.providers import stores
 from gerbang.providers.questions import Asked
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
-from support.gateway import Answer, RunningGateway
-from support.nonsnap import import_merchant, served
+from support.gateway import Answer, RunningGateway, lent_gateway
+from support.nonsnap import import_merchant
 from support.provider_orders import GONE, NOBODY, Shop, assert_refused, moved, silence
 
 STORES = [
@@ -41,8 +41,8 @@ REUSABLE = {"online_to_offline_info__reusable_status": True}
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("stores")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         yield one
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from gerbang.channel import Channel, all_channels
-from support.gateway import RunningGateway, assert_clean
-from support.nonsnap import served
+from support.gateway import RunningGateway, assert_clean, lent_gateway
 from support.transcripts import SETTINGS, Conversation, read, record, transcripts_of
 
 TRANSCRIPTS = [
@@ -21,8 +20,8 @@ ROOMS = [
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("transcripts"), **SETTINGS) as one:
+def shared() -> Iterator[RunningGateway]:
+    with lent_gateway(**SETTINGS) as one:
         yield one
 
 

@@ -31,10 +31,11 @@ from support.card_calls import (
     a_card_merchants_listener,
     answer_bank,
     body_of,
-    cards_served,
+    to_noon,
 )
 from support.gateway import Answer, RunningGateway, assert_clean
 from support.listener import Listener
+from support.nonsnap import served
 from support.notifying import eventually
 from support.secrets import find_in_bytes, find_in_database, find_in_files
 from support.server import Server
@@ -510,7 +511,8 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Runn
     pauses.mkdir()
     monkeypatch.setenv(PAUSES, str(pauses))
     given = {"card_provider": "support.slow_cards:make", "card_answer_timeout_s": 0.3, "poll_interval_s": 0.05}
-    with cards_served(tmp_path, **given) as gateway:
+    with served(tmp_path, **given) as gateway:
+        to_noon(gateway)
         yield gateway, pauses
 
 

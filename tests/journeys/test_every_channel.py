@@ -8,9 +8,8 @@ from playwright.sync_api import Page, expect
 
 from gerbang.channel import Channel, all_channels
 from support.card_tab import Tabs, seen
-from support.gateway import RunningGateway
+from support.gateway import RunningGateway, lent_gateway
 from support.listener import Listener, Received
-from support.nonsnap import served
 from support.notifying import eventually
 from support.rooms import Opened, Rooms, send
 
@@ -20,9 +19,9 @@ ROOMS = [pytest.param(channel, id=code) for code, channel in all_channels().item
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+def running() -> Iterator[RunningGateway]:
     # OVO's call is answered when its buyer has decided, or then: TIMEOUT, and the order can be paid still.
-    with served(tmp_path_factory.mktemp("channels"), ovo_timeout_s=0.05) as one:
+    with lent_gateway(ovo_timeout_s=0.05) as one:
         yield one
 
 

@@ -19,9 +19,8 @@ from playwright.sync_api import Browser, Page, expect
 from gerbang.client import DokuError, SnapClient, SnapCustomer, verify_snap_notification, verify_token_request
 from gerbang.web import i18n
 from gerbang.web.views import Lang
-from support.gateway import RunningGateway
+from support.gateway import RunningGateway, lent_gateway
 from support.listener import Listener
-from support.nonsnap import served
 from support.notifying import eventually
 from support.snap import PRIVATE_PEM, PUBLIC_PEM
 from support.snap_merchant import NOTIFY_PATH, SnapMerchant
@@ -102,9 +101,9 @@ def browsing(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Brows
 
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
+def gateway() -> Iterator[RunningGateway]:
     """A sandbox whose one-time passwords are random, as in production; verified at the end."""
-    with served(tmp_path, fixed_otp="", poll_interval_s=0.05) as running:
+    with lent_gateway(fixed_otp="", poll_interval_s=0.05) as running:
         yield running
 
 

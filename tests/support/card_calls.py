@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import unescape
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -27,9 +26,8 @@ from gerbang.merchants import MerchantOptions, create, update
 from gerbang.money import Rupiah
 from gerbang.payments import get_payment
 from gerbang.storage import Tx
-from support.gateway import Answer, RunningGateway
+from support.gateway import Answer, RunningGateway, lent_gateway
 from support.listener import Listener, Received
-from support.nonsnap import served
 
 T = TypeVar("T")
 
@@ -66,9 +64,9 @@ def a_card_merchants_listener() -> Listener:
 
 
 @contextlib.contextmanager
-def cards_served(directory: Path, **given: Any) -> Iterator[RunningGateway]:
+def cards_served(**given: Any) -> Iterator[RunningGateway]:
     """A sandbox for a module to share; verified at the end."""
-    with served(directory, **given) as gateway:
+    with lent_gateway(**given) as gateway:
         to_noon(gateway)
         yield gateway
 

@@ -1,14 +1,23 @@
-"""Gateways and databases for tests, on both engines, verified after every test that used one."""
+"""Gateways and databases for tests, on both engines, verified after every test that used one.
 
+Starting a gateway, stopping it, and making a database cost more than most tests do. So each test process keeps those it has
+(`lent_gateway`, `lent_database`) and empties them between two that use them.
+"""
+
+import asyncio
 import base64
 import contextlib
 import hashlib
 import hmac
 import http.client
 import json
+import os
+import shutil
+import tempfile
 import threading
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +26,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
+import uvloop
 
 from gerbang import audit
 from gerbang.app import Gateway
@@ -24,6 +34,7 @@ from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.serving import bind, make_server
 from gerbang.settings import SANDBOX_SECRET_KEY, Settings, load_settings
 from gerbang.storage import Database, open_database
+from support.postgres import Postgres
 
 NOON = datetime(2026, 5, 19, 5, 0, tzinfo=UTC)  # 12.00 in Jakarta
 
@@ -56,12 +67,31 @@ class RunningGateway:
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.gateway = Gateway(settings, demo_base_url=self.url if demo else None, background=background)
         self._server = make_server(self.gateway.asgi)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         deadline = time.monotonic() + 10
         while not self._server.started:
-            assert time.monotonic() < deadline, "the gateway did not start"
-            time.sleep(0.005)
+            assert self._thread.is_alive(), "the gateway did not start"
+            assert time.monotonic() < deadline, "the gateway takes long to start"
+            time.sleep(0.002)
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            self._loop = runner.get_loop()
+            runner.run(self._server.serve(sockets=[self._socket]))
+
+    def rest(self) -> None:
+        """No background work until `start_over`."""
+        asyncio.run_coroutine_threadsafe(self.gateway.end_work(), self._loop).result(30)
+
+    def start_over(self) -> None:
+        """As freshly started, on an empty database."""
+        self.gateway.start_over()
+        self._loop.call_soon_threadsafe(self.gateway.begin_work)
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread.is_alive() and not self._server.should_exit
 
     @property
     def database(self) -> Database:
@@ -138,6 +168,60 @@ def assert_clean(database: Database) -> None:
     assert problems == []
 
 
+_Key = tuple[object, ...]
+_MOST_IDLE = 6
+_idle: OrderedDict[_Key, RunningGateway] = OrderedDict()  # gateways at rest, by what they were made with
+_directory: Path | None = None  # of what this process keeps
+
+
+def _kept_in() -> Path:
+    global _directory
+    if _directory is None:
+        _directory = Path(tempfile.mkdtemp(prefix="gerbang-kept-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
+    return _directory
+
+
+@contextlib.contextmanager
+def lent_gateway(*, postgres: Postgres | None = None, demo: bool = False, **given: Any) -> Iterator[RunningGateway]:
+    """A sandbox as freshly started, with these settings; verified at the end, and kept for the next who wants one like it.
+
+    postgres  where its database is; None: in a SQLite file
+    """
+    key = (postgres, demo, *sorted(given.items()))
+    running = _idle.pop(key, None)
+    if running is None:
+        data = str(_kept_in() / f"{uuid.uuid4().hex}.db") if postgres is None else postgres.create(SCHEMA, _write_schema)
+        running = RunningGateway(load_settings(env={}, given={"data": data, "database_connections": 8, **given}), demo=demo)
+    else:
+        running.start_over()
+    try:
+        yield running
+        assert_clean(running.database)
+    finally:
+        if running.is_running:
+            running.rest()
+            if key in _idle:  # two were lent at once
+                _idle.pop(key).stop()
+            _idle[key] = running
+            while len(_idle) > _MOST_IDLE:
+                _idle.popitem(last=False)[1].stop()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    while _idle:
+        _idle.popitem()[1].stop()
+    if _directory is not None:
+        shutil.rmtree(_directory, ignore_errors=True)
+
+
+SCHEMA = "schema"
+
+
+def _write_schema(url: str) -> None:
+    open_database(url, connections=1).close()
+
+
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
     """Runs the test once on each engine."""
@@ -150,8 +234,7 @@ def data_address(engine: str, request: pytest.FixtureRequest, tmp_path: Path) ->
     if engine == "sqlite":
         yield str(tmp_path / "gerbang.db")
         return
-    postgres = request.getfixturevalue("postgres")
-    with postgres.database("schema", lambda url: open_database(url, connections=1).close()) as url:
+    with request.getfixturevalue("postgres").lent(SCHEMA, _write_schema) as url:
         yield url
 
 
@@ -167,22 +250,14 @@ def database(data_address: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def gateway(data_address: str) -> Iterator[RunningGateway]:
+def gateway(engine: str, request: pytest.FixtureRequest) -> Iterator[RunningGateway]:
     """A served sandbox with its demo data; verified when the test is over."""
-    running = RunningGateway(load_settings(env={}, given={"data": data_address, "database_connections": 8}))
-    yield running
-    try:
-        assert_clean(running.database)
-    finally:
-        running.stop()
+    with lent_gateway(postgres=request.getfixturevalue("postgres") if engine == "postgresql" else None) as running:
+        yield running
 
 
 @pytest.fixture
-def sqlite_gateway(tmp_path: Path) -> Iterator[RunningGateway]:
+def sqlite_gateway() -> Iterator[RunningGateway]:
     """The same on SQLite only, for what does not depend on the engine (pages, for one)."""
-    running = RunningGateway(load_settings(env={}, given={"data": str(tmp_path / "gerbang.db")}), demo=True)
-    yield running
-    try:
-        assert_clean(running.database)
-    finally:
-        running.stop()
+    with lent_gateway(demo=True) as running:
+        yield running

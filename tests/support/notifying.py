@@ -17,6 +17,7 @@ from gerbang.merchants.gateway_key import GatewayKey
 from gerbang.notifications.delivery import Deliverer
 from gerbang.notifications.outbox import Attempt, Notification, attempts_of, enqueue, get_notification
 from gerbang.protocols.preparing import preparers
+from gerbang.protocols.snap.notification import SnapNotifications
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.settings import SANDBOX_SECRET_KEY, load_settings
 from gerbang.storage import Database, open_database
@@ -107,7 +108,8 @@ class Delivering:
         self.database = open_database(address, connections=4)
         self.clock = Clock()
         settings = load_settings(env={}, given={"data": address, **given})
-        self.deliverer = Deliverer(self.database, self.clock, settings, preparers(GatewayKey(self.database, settings)))
+        snap = SnapNotifications(GatewayKey(self.database, settings).private_key)
+        self.deliverer = Deliverer(self.database, self.clock, settings, preparers(snap))
         self._loop = asyncio.new_event_loop()
         self._running: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)

@@ -26,6 +26,18 @@ from psycopg import sql
 from support import postgres_server
 
 STOP_TIMEOUT_S = 30
+# Emptying the tables that a test filled takes a tenth of the time that making a database does.
+_EMPTY = """
+do $$
+declare filled text; name text; found boolean;
+begin
+  for name in select tablename from pg_tables where schemaname = 'public' and tablename <> 'alembic_version' loop
+    execute format('select exists (select 1 from %I)', name) into found;
+    if found then filled := concat_ws(', ', filled, quote_ident(name)); end if;
+  end loop;
+  if filled is not null then execute 'truncate ' || filled || ' restart identity cascade'; end if;
+end $$
+"""
 _ALIVE = pytest.StashKey[object]()
 _DIR = pytest.StashKey[Path]()
 
@@ -36,6 +48,7 @@ class Postgres:
     def __init__(self, admin_url: str, session_dir: Path) -> None:
         self._admin_url = admin_url
         self._dir = session_dir
+        self._idle: list[str] = []
 
     def url(self, database: str) -> str:
         """The URL of one database on this server."""
@@ -68,6 +81,26 @@ class Postgres:
             yield url
         finally:
             self.drop(url)
+
+    @contextmanager
+    def lent(self, template: str, prepare: Callable[[str], None]) -> Iterator[str]:
+        """The same for whoever does not change the schema: emptied afterwards and kept for the next."""
+        url = self._idle.pop() if self._idle else self.create(template, prepare)
+        yield url
+        # Somebody else may still be connected: a process that was killed a moment ago, or whom the test has forgotten.
+        self._admin(
+            sql.SQL("select pg_terminate_backend(pid) from pg_stat_activity where datname = {}").format(
+                sql.Literal(urlsplit(url).path[1:])
+            )
+        )
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(_EMPTY)
+        self._idle.append(url)
+
+    def close(self) -> None:
+        """Drop what was kept."""
+        while self._idle:
+            self.drop(self._idle.pop())
 
     def _template(self, template: str, prepare: Callable[[str], None]) -> str:
         assert re.fullmatch(r"[a-z0-9_-]{1,30}", template), template

@@ -108,16 +108,14 @@ def _move(*, advance_s: int | None = None, set_to: datetime | None = None, as_js
 def _close_overdue(data: Data) -> int:
     """Nobody else did: close what expired. Whoever comes first wins, so doing it beside a slow server is safe."""
     from gerbang.channel import Parts, all_channels, open_rooms
-    from gerbang.merchants.gateway_key import GatewayKey
     from gerbang.notifications.delivery import Deliverer
-    from gerbang.protocols.preparing import preparers
     from gerbang.vault import Vault
     from gerbang.worker import Worker
 
     channels = all_channels()
     vault = Vault.of(data.settings) if data.settings.is_sandbox or data.settings.card_provider else None
     rooms = open_rooms(channels, Parts(data.database, data.clock, data.settings, vault))
-    deliverer = Deliverer(data.database, data.clock, data.settings, preparers(GatewayKey(data.database, data.settings)))
+    deliverer = Deliverer(data.database, data.clock, data.settings, {})  # it has nothing to deliver here
     worker = Worker(data.database, data.clock, data.settings, channels, deliverer, rooms)
 
     async def close() -> int:

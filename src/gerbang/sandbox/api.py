@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 
 from gerbang import audit
 from gerbang.channel import Channel, choose_options, effective_options
-from gerbang.clock import Clock, iso_z, real_now
+from gerbang.clock import Clock, iso_z
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
 from gerbang.ledger import Problem, Transfer, account, balance_of, post
@@ -48,7 +48,7 @@ from gerbang.records import (
 from gerbang.sandbox.mischief import plan_merchant, plan_order
 from gerbang.sandbox.playing import play
 from gerbang.sandbox.score import ScoreReport, Shop, Unplayable, run_score
-from gerbang.sandbox.seed import DEMO_CLIENT_ID, demo_pin_hash, seed, wipe
+from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.sandbox.time import move
 from gerbang.settings import Settings
 from gerbang.storage import Database, StorageBusy, Tx
@@ -748,17 +748,8 @@ class _ControlApi:
         return Verified(not problems, problems)
 
     async def reset(self, _request: Request) -> Done:
-        gateway = self._gateway
-        pin_hash = await asyncio.to_thread(demo_pin_hash, gateway.pin_hasher)
-
-        def start_over(tx: Tx) -> None:
-            wipe(tx)
-            seed(tx, pin_hash=pin_hash, notification_url=gateway.demo_notification_url, now=real_now())
-
         # Emptying a sandbox that has grown takes seconds: on a thread, so that the loop goes on (decision 0006).
-        await asyncio.to_thread(self._database.transact_now, start_over)
-        self._clock.offset = timedelta(0)
-        gateway.directory.forget()
+        await asyncio.to_thread(self._gateway.start_over)
         return Done()
 
 

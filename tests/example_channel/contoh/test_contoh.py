@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 
 from support.gateway import RunningGateway
-from support.nonsnap import served
+from support.gateway import lent_gateway
 from support.provider_orders import Shop, assert_refused
 
 SAMPLE = {
@@ -16,8 +16,8 @@ SAMPLE = {
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with served(tmp_path_factory.mktemp("contoh")) as running:
+def shop() -> Iterator[Shop]:
+    with lent_gateway() as running:
         yield Shop(running, "EMONEY_CONTOH", "/contoh-emoney/v1/payment", SAMPLE)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from support.gateway import Answer
-from support.nonsnap import DEMO_CLIENT_ID, import_merchant, served
+from support.gateway import Answer, lent_gateway
+from support.nonsnap import DEMO_CLIENT_ID, import_merchant
 from support.provider_orders import GONE, NOBODY, Shop, assert_refused, moved, silence
 
 CODE = "PEER_TO_PEER_AKULAKU"
@@ -36,8 +36,8 @@ SAMPLE: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with served(tmp_path_factory.mktemp("akulaku")) as running:
+def shop() -> Iterator[Shop]:
+    with lent_gateway() as running:
         yield Shop(running, CODE, f"{ROOT}/generate-order", SAMPLE)
 
 
@@ -187,7 +187,7 @@ def test_an_unpaid_end_is_told_as_failed_and_moves_nothing(shop: Shop, outcome: 
 
 
 def test_an_order_expires_in_an_hour_and_is_told_nobody(tmp_path: Any):
-    with served(tmp_path) as running:
+    with lent_gateway() as running:
         own = Shop(running, CODE, f"{ROOT}/generate-order", SAMPLE)
         named = naming(own)
         invoice = named["order"]["invoice_number"]
@@ -326,7 +326,7 @@ def test_money_that_comes_all_the_same_goes_back(tmp_path: Any):
     from gerbang.providers.questions import Report
     from gerbang.providers.simulator import _write_report
 
-    with served(tmp_path) as running:
+    with lent_gateway() as running:
         own = Shop(running, CODE, f"{ROOT}/generate-order", SAMPLE)
         named = naming(own)
         payment_id = own.payment(named["order"]["invoice_number"])["id"]

@@ -3,7 +3,6 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +15,8 @@ from gerbang.money import Rupiah
 from gerbang.payments import Payment, Refund, RefundType, complete_refund, get_payment, open_refund, refunds_of
 from gerbang.providers.giving_back import _waiting, give_back_action
 from gerbang.storage import Tx
-from support.gateway import Answer, RunningGateway
-from support.nonsnap import DEMO_CLIENT_ID, served
+from support.gateway import Answer, RunningGateway, lent_gateway
+from support.nonsnap import DEMO_CLIENT_ID
 from support.provider_orders import NOBODY, Shop, assert_refused, moved, silence
 
 CODE = "PEER_TO_PEER_AKULAKU"
@@ -187,10 +186,10 @@ def test_an_answer_lost_on_its_way_gives_back_once(shop: Shop, monkeypatch: pyte
     assert given_back(shop, body) == 90000
 
 
-def test_what_nobody_came_back_for_is_asked_again_in_the_background(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_what_nobody_came_back_for_is_asked_again_in_the_background(monkeypatch: pytest.MonkeyPatch):
     """And the request that comes after all gets the answer it missed."""
     asked: list[str] = []
-    with served(tmp_path, provider_timeout_s=0.2) as running:
+    with lent_gateway(provider_timeout_s=0.2) as running:
         shop = Shop(running, CODE, f"{ROOT}/generate-order", SAMPLE)
         body = paid(shop)
         give_back = shop.room.provider.give_back
@@ -216,7 +215,7 @@ def test_what_nobody_came_back_for_is_asked_again_in_the_background(tmp_path: Pa
         assert given_back(shop, body) == 90000
 
 
-def test_a_provider_that_stays_silent_is_not_asked_over_and_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_provider_that_stays_silent_is_not_asked_over_and_over(monkeypatch: pytest.MonkeyPatch):
     """Once by the request, once by the sweep a little later, and then in a minute."""
     asked: list[str] = []
 
@@ -224,7 +223,7 @@ def test_a_provider_that_stays_silent_is_not_asked_over_and_over(tmp_path: Path,
         asked.append(question_id)
         raise ConnectionError("nobody there")
 
-    with served(tmp_path, provider_timeout_s=0.2, poll_interval_s=0.02) as running:
+    with lent_gateway(provider_timeout_s=0.2, poll_interval_s=0.02) as running:
         shop = Shop(running, CODE, f"{ROOT}/generate-order", SAMPLE)
         body = paid(shop)
         shop.does(monkeypatch, "give_back", silent)

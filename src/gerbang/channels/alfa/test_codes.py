@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gerbang.channels.alfa.channel import CHANNEL
-from support.gateway import Answer, RunningGateway
-from support.nonsnap import import_merchant, served
+from support.gateway import Answer, RunningGateway, lent_gateway
+from support.nonsnap import import_merchant
 from support.provider_orders import GONE, NOBODY, Shop, assert_refused
 
 DOCUMENTED, PLUGINS = "/alfa-virtual-account/v2/payment-code", "/alfa-online-to-offline/v2/payment-code"
@@ -27,8 +27,8 @@ IN_USE = "Payment Code Already Used"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("alfa")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         yield one
 
 

@@ -29,15 +29,15 @@ DAY_S = 86_400
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with cards_served(tmp_path_factory.mktemp("capture")) as gateway:
+def sandbox() -> Iterator[RunningGateway]:
+    with cards_served() as gateway:
         yield gateway
 
 
 @pytest.fixture(scope="module")
-def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+def impatient() -> Iterator[RunningGateway]:
     """Asks again after a moment when the acquirer is silent."""
-    with cards_served(tmp_path_factory.mktemp("impatient"), card_answer_timeout_s=0.3, poll_interval_s=0.05) as gateway:
+    with cards_served(card_answer_timeout_s=0.3, poll_interval_s=0.05) as gateway:
         yield gateway
 
 

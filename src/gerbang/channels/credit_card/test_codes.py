@@ -10,8 +10,7 @@ import pytest
 from gerbang.channels.credit_card.numbers import Brand
 from gerbang.channels.credit_card.sandbox_cards import SANDBOX_CARDS, code_card_number
 from support.card_buyer import CardBuyer, Shop
-from support.gateway import RunningGateway
-from support.nonsnap import served
+from support.gateway import RunningGateway, lent_gateway
 
 # As the documents print them; V: Visa only, M: Mastercard only.
 DOCUMENTED = {
@@ -63,8 +62,8 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("codes")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         yield one
 
 

@@ -40,8 +40,8 @@ NO_AUTHENTICATION = "three_dsecure.authentication_id Invalid Format"
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with cards_served(tmp_path_factory.mktemp("h2h"), poll_interval_s=0.05) as gateway:
+def sandbox() -> Iterator[RunningGateway]:
+    with cards_served(poll_interval_s=0.05) as gateway:
         yield gateway
 
 

@@ -32,8 +32,8 @@ from support.listener import Answer, Listener
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with cards_served(tmp_path_factory.mktemp("notices"), poll_interval_s=0.05) as gateway:
+def sandbox() -> Iterator[RunningGateway]:
+    with cards_served(poll_interval_s=0.05) as gateway:
         yield gateway
 
 

@@ -11,8 +11,8 @@ import pytest
 from gerbang.channels.credit_card.provider import AcquirerAnswer, AuthoriseQuestion
 from gerbang.channels.credit_card.simulator import SandboxAcquirer
 from support.card_buyer import PAGE, SECRET_KEY, Shop
-from support.gateway import Answer, RunningGateway, independent_signature
-from support.nonsnap import ago, assert_error, assert_genuine, request_text, served
+from support.gateway import Answer, RunningGateway, independent_signature, lent_gateway
+from support.nonsnap import ago, assert_error, assert_genuine, request_text
 
 OK = "https://merchant.example/ok?order=1&sig=a%2Fb"
 KO = "https://merchant.example/ko"
@@ -21,8 +21,8 @@ POLO = {"name": "Polo Navy", "price": 30_000, "quantity": 1}
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("page-api")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         yield one
 
 
@@ -120,7 +120,7 @@ def test_mandiri_takes_invoice_numbers_of_27_characters_only(running: RunningGat
 
 def test_the_newer_limit_of_30_is_a_setting(tmp_path: Any):
     """D-15."""
-    with served(tmp_path, mandiri_invoice_max=30) as running:
+    with lent_gateway(mandiri_invoice_max=30) as running:
         mandiri = Shop.open(running, acquirers=["BANK_MANDIRI"])
 
         assert post(mandiri, {"invoice_number": "x" * 30}).status == 200
@@ -248,7 +248,7 @@ def test_one_of_email_and_phone_is_needed(shop: Shop):
 
 def test_clients_without_a_customer_can_be_let_in(tmp_path: Any):
     """S2-25: grosenia's client sends customer {} and payment {}."""
-    with served(tmp_path, require_customer_contact=False) as running:
+    with lent_gateway(require_customer_contact=False) as running:
         shop = Shop.open(running)
 
         answer = send(shop, {"order": {"invoice_number": invoice(), "amount": 1}, "customer": {}, "payment": {}})

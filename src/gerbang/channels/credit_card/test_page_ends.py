@@ -7,13 +7,12 @@ import pytest
 from gerbang.channels.credit_card.charges import ChargeState
 from support.card_buyer import CardBuyer, Shop
 from support.card_page import FRICTIONLESS, KO, MANDIRI, OK, SILENT, invoice, stories, wait_until_final
-from support.gateway import RunningGateway
-from support.nonsnap import served
+from support.gateway import RunningGateway, lent_gateway
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("page-form")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         yield one
 
 

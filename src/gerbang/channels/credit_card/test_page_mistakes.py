@@ -8,15 +8,14 @@ import pytest
 
 from support.card_buyer import CardBuyer, Shop, next_expiry
 from support.card_page import DECLINED, FRICTIONLESS, KO, LIMIT, OK, invoice, stories
-from support.gateway import RunningGateway
-from support.nonsnap import served
+from support.gateway import RunningGateway, lent_gateway
 
 LIVE = "4532015112830366"  # passes the check digit, and is no test card
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("page-form")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         yield one
 
 

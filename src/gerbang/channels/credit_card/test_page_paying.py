@@ -7,15 +7,14 @@ import pytest
 from gerbang.channels.credit_card.charges import ChargeState
 from support.card_buyer import Shop
 from support.card_page import AMEX, FRICTIONLESS, MANDIRI, REJECTED, UNAVAILABLE, invoice, stories
-from support.gateway import RunningGateway
-from support.nonsnap import served
+from support.gateway import RunningGateway, lent_gateway
 
 ATTEMPTED, ATTEMPTED_MASTER, NEVER_VERIFIED = "4411111111111118", "5444440000300005", "5200000000000015"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("page-form")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         yield one
 
 

@@ -2,19 +2,17 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from support.card_buyer import Shop
 from support.card_page import AMEX, DECLINED, FRICTIONLESS, invoice, save_card
-from support.gateway import RunningGateway
-from support.nonsnap import served
+from support.gateway import RunningGateway, lent_gateway
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("page-form")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         yield one
 
 
@@ -132,9 +130,9 @@ def test_the_same_card_saved_twice_is_one_token(shop: Shop) -> None:
     assert len(shop.call("/tokenization/v2/get-token", {"customer": {"id": "C-1"}}).json["tokens"]) == 1
 
 
-def test_a_saved_card_that_has_expired_since_is_declined(tmp_path: Path) -> None:
+def test_a_saved_card_that_has_expired_since_is_declined() -> None:
     """S2-117, cards §14: 54; the buyer is told which one, and pays with another."""
-    with served(tmp_path) as running:
+    with lent_gateway() as running:
         shop, code = Shop.open(running), invoice()
         save_card(shop, "C-1")
         running.control("POST", "/clock", {"advance_s": 3 * 366 * 86_400})

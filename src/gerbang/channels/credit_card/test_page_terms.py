@@ -7,15 +7,14 @@ import pytest
 
 from support.card_buyer import Shop
 from support.card_page import FRICTIONLESS, MANDIRI, invoice, save_card
-from support.gateway import RunningGateway
-from support.nonsnap import served
+from support.gateway import RunningGateway, lent_gateway
 
 BCA, PERMATA = "4555551100000010", "4555551600000015"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("page-form")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         yield one
 
 

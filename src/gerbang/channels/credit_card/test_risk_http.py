@@ -24,8 +24,8 @@ from support.listener import Listener
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with cards_served(tmp_path_factory.mktemp("risk")) as gateway:
+def sandbox() -> Iterator[RunningGateway]:
+    with cards_served() as gateway:
         yield gateway
 
 

@@ -16,8 +16,8 @@ SPLIT = [
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with cards_served(tmp_path_factory.mktemp("settlement"), poll_interval_s=0.05) as gateway:
+def sandbox() -> Iterator[RunningGateway]:
+    with cards_served(poll_interval_s=0.05) as gateway:
         yield gateway
 
 

@@ -30,8 +30,8 @@ BOTH_PATHS = pytest.mark.parametrize("path", [SEED_PATH, NEWER_PATH])
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with cards_served(tmp_path_factory.mktemp("tokens")) as gateway:
+def sandbox() -> Iterator[RunningGateway]:
+    with cards_served() as gateway:
         yield gateway
 
 

@@ -9,15 +9,15 @@ from urllib.parse import urlencode
 import pytest
 
 from gerbang.wallet.demo import DEMO_ACCOUNTS, DEMO_PIN
-from support.gateway import Answer, RunningGateway
-from support.nonsnap import PAYMENT, served
+from support.gateway import Answer, RunningGateway, lent_gateway
+from support.nonsnap import PAYMENT
 
 SUCCESS, FAILED, DEFAULT = "https://shop.example/ok?order=1", "https://shop.example/ko", "https://www.doku.com"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("return")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         yield one
 
 
@@ -79,7 +79,7 @@ def test_without_auto_redirect_a_result_page_has_the_way_back(running: RunningGa
 
 def test_the_default_is_a_setting(tmp_path):
     """S0-17."""
-    with served(tmp_path, ewallet_default_success_url="https://toko.example/terima-kasih") as running:
+    with lent_gateway(ewallet_default_success_url="https://toko.example/terima-kasih") as running:
         answer = cancel(running, page_of(running, auto_redirect=True))
 
     assert answer.headers["location"] == "https://toko.example/terima-kasih"

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from support.gateway import Answer, RunningGateway
-from support.nonsnap import DEMO_CLIENT_ID, PAYMENT, assert_genuine, assert_invalid, served
+from support.gateway import Answer, RunningGateway, lent_gateway
+from support.nonsnap import DEMO_CLIENT_ID, PAYMENT, assert_genuine, assert_invalid
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("wire")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         yield one
 
 
@@ -281,7 +281,7 @@ def test_the_page_is_where_the_caller_reached_us(running: RunningGateway, host: 
 
 def test_public_url_says_where_buyers_reach_the_page(tmp_path):
     """S0-30: behind a proxy the Host header is not the buyers' address."""
-    with served(tmp_path, public_url="https://pay.example.id/") as behind:
+    with lent_gateway(public_url="https://pay.example.id/") as behind:
         url = post(behind, {}).json["payment"]["url"]
 
     assert url.startswith("https://pay.example.id/wallet/pay/pay_")

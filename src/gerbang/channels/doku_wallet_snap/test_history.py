@@ -42,8 +42,7 @@ from gerbang.wallet.operations import (
     top_up_from_merchant,
     verify_operations,
 )
-from support.gateway import NOON, Answer, RunningGateway
-from support.nonsnap import served
+from support.gateway import NOON, Answer, RunningGateway, lent_gateway
 from support.snap import assert_snap_error, assert_snap_ok
 from support.snap_money import Customer, Partner, give, new_reference, rupiah
 
@@ -52,8 +51,8 @@ EVER = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 
 @pytest.fixture(scope="module")
-def partner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Partner]:
-    with served(tmp_path_factory.mktemp("history"), wallet_transfer_fee=2_500) as running:
+def partner() -> Iterator[Partner]:
+    with lent_gateway(wallet_transfer_fee=2_500) as running:
         yield Partner(running)
 
 

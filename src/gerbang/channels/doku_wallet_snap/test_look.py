@@ -23,8 +23,7 @@ from gerbang.web import i18n
 from gerbang.web.assets import Assets
 from gerbang.web.views import Lang
 from support.browser import each_in_a_view, violations
-from support.gateway import RunningGateway
-from support.nonsnap import served
+from support.gateway import RunningGateway, lent_gateway
 from support.snap import SnapCaller, reference
 from support.snap_money import B2B, B2B2C, give, rupiah
 
@@ -41,8 +40,8 @@ _phones = itertools.count(81_370_000_001)
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("look")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         yield one
 
 

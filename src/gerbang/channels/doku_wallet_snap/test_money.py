@@ -34,8 +34,7 @@ from gerbang.wallet.operations import (
     top_up_from_merchant,
     verify_operations,
 )
-from support.gateway import NOON, Answer, RunningGateway
-from support.nonsnap import served
+from support.gateway import NOON, Answer, RunningGateway, lent_gateway
 from support.notifying import eventually
 from support.snap import assert_snap_error, assert_snap_ok
 from support.snap_money import CORPORATE, Customer, Partner, give, new_reference, rupiah
@@ -48,8 +47,8 @@ FEE = 2_500
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("money"), wallet_transfer_fee=FEE) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway(wallet_transfer_fee=FEE) as one:
         yield one
         assert one.database.read_now(verify_operations) == []
 

@@ -28,8 +28,7 @@ from gerbang.web import i18n
 from gerbang.web.assets import Assets
 from gerbang.web.pages import Pages
 from gerbang.web.wiring import Wiring
-from support.gateway import Answer, RunningGateway, assert_clean
-from support.nonsnap import served
+from support.gateway import Answer, RunningGateway, assert_clean, lent_gateway
 from support.snap import SnapCaller, reference
 from support.snap_money import B2B, B2B2C, give, rupiah
 
@@ -41,8 +40,8 @@ _phones = itertools.count(81_370_000_001)
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("pages")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         yield one
 
 
@@ -378,8 +377,8 @@ def test_a_link_replaced_by_a_newer_registration_is_dead_and_the_newer_one_lives
     assert sent_to(partner.go(new, "save", pin=PIN, repeat=PIN))["status"] == "SUCCESS"
 
 
-def test_too_late_for_a_pin_nothing_is_opened_and_the_way_back_says_failed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with served(tmp_path_factory.mktemp("late")) as running:
+def test_too_late_for_a_pin_nothing_is_opened_and_the_way_back_says_failed() -> None:
+    with lent_gateway() as running:
         partner = Partner(running)
         phone = "081399990001"
         page, own = partner.page_to_create_pin(phone)
@@ -485,11 +484,9 @@ def test_cancelling_tells_the_partner_without_a_code(partner: Partner) -> None:
     assert not partner.is_bound(customer)
 
 
-def test_three_wrong_pins_block_the_pin_for_half_an_hour_and_end_the_request(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
+def test_three_wrong_pins_block_the_pin_for_half_an_hour_and_end_the_request() -> None:
     assert timedelta(minutes=30) == PIN_BLOCK  # as the words of the pages say
-    with served(tmp_path_factory.mktemp("block")) as running:
+    with lent_gateway() as running:
         partner = Partner(running)
         customer = partner.customer()
         page, own = partner.page_to_bind(customer)
@@ -522,8 +519,8 @@ def test_a_locked_account_is_not_asked(partner: Partner) -> None:
     assert not partner.is_bound(customer)
 
 
-def test_a_request_to_bind_is_over_after_a_quarter_of_an_hour(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with served(tmp_path_factory.mktemp("over")) as running:
+def test_a_request_to_bind_is_over_after_a_quarter_of_an_hour() -> None:
+    with lent_gateway() as running:
         partner = Partner(running)
         customer = partner.customer()
         page, own = partner.page_to_bind(customer)
@@ -641,8 +638,8 @@ def test_too_little_money_asks_for_no_pin_and_the_sandbox_tops_up(partner: Partn
     assert sent_to(partner.press(page, topped_up, "pay", pin=PIN))["status"] == "SUCCESS"
 
 
-def test_a_top_up_that_would_pass_the_monthly_limit_is_not_made(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with served(tmp_path_factory.mktemp("limit"), wallet_basic_monthly_limit=30_000) as running:
+def test_a_top_up_that_would_pass_the_monthly_limit_is_not_made() -> None:
+    with lent_gateway(wallet_basic_monthly_limit=30_000) as running:
         partner = Partner(running)
         customer = partner.customer(money=30_000)
         page, _ = partner.page_to_pay(customer, 20_000)
@@ -669,8 +666,8 @@ def test_a_locked_account_cannot_pay_and_its_pin_is_not_looked_at(partner: Partn
     assert partner.status(own) == "01"
 
 
-def test_a_purchase_whose_time_is_over_cannot_be_paid(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with served(tmp_path_factory.mktemp("expired")) as running:
+def test_a_purchase_whose_time_is_over_cannot_be_paid() -> None:
+    with lent_gateway() as running:
         partner = Partner(running)
         page, own = partner.page_to_pay(partner.customer(money=100_000))
         shown = partner.see(page)
@@ -786,8 +783,8 @@ def test_upgrade_tells_nobody_who_has_an_account(partner: Partner) -> None:
     assert len(pages) == 1
 
 
-def test_guessing_on_the_upgrade_page_is_slowed_down(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with served(tmp_path_factory.mktemp("guess")) as running:
+def test_guessing_on_the_upgrade_page_is_slowed_down() -> None:
+    with lent_gateway() as running:
         partner = Partner(running)
         shown = partner.see("/wallet/upgrade")
 
@@ -861,8 +858,8 @@ def test_help_for_testers_is_in_the_sandbox_bar(partner: Partner) -> None:
     assert f'value="{DEMO_PIN}"' in signing_in
 
 
-def test_production_has_neither_inbox_nor_demo_accounts_nor_free_money(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with served(tmp_path_factory.mktemp("production")) as running:
+def test_production_has_neither_inbox_nor_demo_accounts_nor_free_money() -> None:
+    with lent_gateway() as running:
         gateway = running.gateway
         partner = Partner(running)
         customer = partner.customer(money=100_000)

@@ -21,8 +21,7 @@ from gerbang.protocols.snap.times import snap_time
 from gerbang.storage import Tx
 from gerbang.wallet import AccountStatus, Level, PinHasher, confirm_pin, get_account, set_pin
 from gerbang.wallet.pins import pin_blocked_until
-from support.gateway import Answer, RunningGateway
-from support.nonsnap import served
+from support.gateway import Answer, RunningGateway, lent_gateway
 from support.snap import assert_snap_error, assert_snap_ok
 from support.snap_money import CLIENT_ID, Customer, Partner, new_reference, rupiah
 
@@ -35,8 +34,8 @@ PIN_HASH = HASHER.hash(PIN)
 
 
 @pytest.fixture(scope="module")
-def partner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Partner]:
-    with served(tmp_path_factory.mktemp("purchase")) as running:
+def partner() -> Iterator[Partner]:
+    with lent_gateway() as running:
         yield Partner(running)
 
 

@@ -19,8 +19,8 @@ from gerbang.storage import Database, Tx
 from gerbang.vault import Vault
 from gerbang.wallet import bindings, get_account, registrations
 from gerbang.wallet.messages import SandboxMessages
-from support.gateway import Answer, RunningGateway
-from support.nonsnap import import_merchant, served
+from support.gateway import Answer, RunningGateway, lent_gateway
+from support.nonsnap import import_merchant
 from support.snap import SnapCaller, assert_snap_error, assert_snap_ok, reference
 
 B2B = "/snap-adapter/b2b/v1.0/"
@@ -39,8 +39,8 @@ BACK = "https://app.example/return"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("registration")) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway() as one:
         import_merchant(one, OTHER_CLIENT, OTHER_SECRET)
         yield one
 
@@ -742,7 +742,7 @@ def test_the_background_work_sends_what_is_queued(running: RunningGateway, partn
 
 
 def test_with_no_fixed_password_the_inbox_tells_it(tmp_path: Any):
-    with served(tmp_path, fixed_otp="") as one:
+    with lent_gateway(fixed_otp="") as one:
         caller = SnapCaller(one)
         registered = Registered(caller)
         (message,) = one.control("GET", f"/messages?phone={registered.body['phoneNo']}")["messages"]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gerbang.channels.indodana.wire import CATEGORIES
-from support.gateway import Answer
-from support.nonsnap import DEMO_CLIENT_ID, VECTORS, assert_error, assert_genuine, import_merchant, served
+from support.gateway import Answer, lent_gateway
+from support.nonsnap import DEMO_CLIENT_ID, VECTORS, assert_error, assert_genuine, import_merchant
 from support.provider_orders import GONE, NOBODY, Shop, assert_refused, moved
 
 CODE = "PEER_TO_PEER_INDODANA"
@@ -53,8 +53,8 @@ ITEM = SAMPLE["order"]["line_items"][0]
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with served(tmp_path_factory.mktemp("indodana"), request_timestamp_window_s=0) as running:
+def shop() -> Iterator[Shop]:
+    with lent_gateway(request_timestamp_window_s=0) as running:
         import_merchant(running, VECTORS["client_id"], VECTORS["secret"])
         yield Shop(running, CODE, PATH, SAMPLE)
 
@@ -62,7 +62,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 @pytest.fixture
 def own_shop(tmp_path: Any) -> Iterator[Shop]:
     """One whose clock may be moved."""
-    with served(tmp_path) as running:
+    with lent_gateway() as running:
         yield Shop(running, CODE, PATH, SAMPLE)
 
 

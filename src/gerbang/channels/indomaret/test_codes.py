@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gerbang.channels.indomaret.channel import CHANNEL
-from support.nonsnap import served
+from support.gateway import lent_gateway
 from support.provider_orders import NOBODY, Shop
 
 PATH = "/indomaret-online-to-offline/v2/payment-code"
@@ -21,8 +21,8 @@ SAMPLE: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with served(tmp_path_factory.mktemp("indomaret")) as running:
+def shop() -> Iterator[Shop]:
+    with lent_gateway() as running:
         yield Shop(running, CHANNEL.code, PATH, SAMPLE)
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from gerbang.merchants import MerchantOptions, update
 from gerbang.settings import SANDBOX_SECRET_KEY
-from support.gateway import Answer
-from support.nonsnap import DEMO_CLIENT_ID, import_merchant, served
+from support.gateway import Answer, lent_gateway
+from support.nonsnap import DEMO_CLIENT_ID, import_merchant
 from support.provider_orders import GONE, NOBODY, Shop, assert_refused, moved
 
 CODE = "JENIUS_PAY"
@@ -27,8 +27,8 @@ SAMPLE: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with served(tmp_path_factory.mktemp("jenius")) as running:
+def shop() -> Iterator[Shop]:
+    with lent_gateway() as running:
         yield Shop(running, CODE, PATH, SAMPLE)
 
 
@@ -156,7 +156,7 @@ def test_an_unpaid_end_is_told_as_failed_and_moves_nothing(shop: Shop, outcome: 
 
 
 def test_a_push_nobody_answers_expires_in_an_hour_and_is_told_nobody(tmp_path: Any):
-    with served(tmp_path) as running:
+    with lent_gateway() as running:
         own = Shop(running, CODE, PATH, SAMPLE)
         invoice = own.opened()
 

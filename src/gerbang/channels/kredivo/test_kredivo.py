@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from support.nonsnap import DEMO_CLIENT_ID, served
+from support.gateway import lent_gateway
+from support.nonsnap import DEMO_CLIENT_ID
 from support.provider_orders import GONE, NOBODY, Shop, assert_refused, moved
 
 CODE = "PEER_TO_PEER_KREDIVO"
@@ -54,8 +55,8 @@ SAMPLE: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with served(tmp_path_factory.mktemp("kredivo")) as running:
+def shop() -> Iterator[Shop]:
+    with lent_gateway() as running:
         yield Shop(running, CODE, PATH, SAMPLE)
 
 
@@ -220,7 +221,7 @@ def test_an_unpaid_end_is_told_as_failed_and_moves_nothing(shop: Shop, outcome: 
 
 @pytest.mark.parametrize(("minutes", "after_s"), [(GONE, 3600), (5, 300)])
 def test_an_order_can_be_paid_as_many_minutes_as_it_says_else_an_hour(tmp_path: Any, minutes: object, after_s: int):
-    with served(tmp_path) as running:
+    with lent_gateway() as running:
         own = Shop(running, CODE, PATH, SAMPLE)
         invoice = own.opened(peer_to_peer_info__expired_time=minutes)
         running.control("POST", "/clock", {"advance_s": after_s - 20})

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gerbang.channels.linkaja.channel import identifier_of
-from support.gateway import Answer, RunningGateway, independent_signature
-from support.nonsnap import DEMO_CLIENT_ID, VECTORS, assert_error, assert_genuine, import_merchant, iso, request_text, served
+from support.gateway import Answer, RunningGateway, independent_signature, lent_gateway
+from support.nonsnap import DEMO_CLIENT_ID, VECTORS, assert_error, assert_genuine, import_merchant, iso, request_text
 from support.provider_orders import GONE, NOBODY, Shop, assert_refused, moved
 
 CODE = "EMONEY_LINKAJA"
@@ -29,8 +29,8 @@ SAMPLE: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with served(tmp_path_factory.mktemp("linkaja"), request_timestamp_window_s=0) as running:
+def shop() -> Iterator[Shop]:
+    with lent_gateway(request_timestamp_window_s=0) as running:
         import_merchant(running, CLIENT_ID, SECRET_KEY)
         yield Shop(running, CODE, PATH, SAMPLE)
 
@@ -38,7 +38,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 @pytest.fixture
 def own_shop(tmp_path: Any) -> Iterator[Shop]:
     """One whose clock and merchant may be changed."""
-    with served(tmp_path) as running:
+    with lent_gateway() as running:
         yield Shop(running, CODE, PATH, SAMPLE)
 
 

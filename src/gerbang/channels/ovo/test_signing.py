@@ -9,8 +9,8 @@ import pytest
 from gerbang.channels.ovo.wire import CHECK_SUM, signed_text
 from gerbang.protocols.nonsnap.signature import check_sum
 from gerbang.settings import SANDBOX_SECRET_KEY
-from support.gateway import Answer, RunningGateway
-from support.nonsnap import BODY, HEADER, VECTORS, ago, assert_error, assert_genuine, import_merchant, served
+from support.gateway import Answer, RunningGateway, lent_gateway
+from support.nonsnap import BODY, HEADER, VECTORS, ago, assert_error, assert_genuine, import_merchant
 from support.ovo import (
     GONE,
     MERCHANT,
@@ -34,8 +34,8 @@ OWN, DOCS, VOIDED = VECTORS["ovo_check_sum"]
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("signing"), poll_interval_s=0.05, ovo_timeout_s=0.3) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway(poll_interval_s=0.05, ovo_timeout_s=0.3) as one:
         tell_somewhere(one)
         import_merchant(one, OTHER, OTHER_KEY)
         import_merchant(one, VECTORS["client_id"], VECTORS["secret"])

@@ -1,23 +1,22 @@
 """Voiding an OVO push: the whole amount goes back, once, and only of what is described in every number."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gerbang.money import Rupiah
 from gerbang.providers.party import BALANCE
-from support.gateway import RunningGateway
-from support.nonsnap import BODY, HEADER, assert_error, assert_genuine, import_merchant, served
+from support.gateway import RunningGateway, lent_gateway
+from support.nonsnap import BODY, HEADER, assert_error, assert_genuine, import_merchant
 from support.ovo import MERCHANT, PAYS, PUSH, REFUSES, SILENT, VOID, paid, post, push_body, record, tell_somewhere, void_body
 
 OTHER, OTHER_KEY = "BRN-OVO-3", "SK-ovo-three"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("void"), poll_interval_s=0.05, ovo_timeout_s=0.3) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway(poll_interval_s=0.05, ovo_timeout_s=0.3) as one:
         tell_somewhere(one)
         import_merchant(one, OTHER, OTHER_KEY)
         yield one
@@ -52,9 +51,9 @@ def test_a_void_gives_the_whole_payment_back(running: RunningGateway):
     assert len(record(running, invoice_of(payment))["notifications"]) == 1
 
 
-def test_the_money_goes_back_the_way_it_came(tmp_path: Path):
+def test_the_money_goes_back_the_way_it_came():
     """The merchant has nothing of it left, and its fee is its own again."""
-    with served(tmp_path, poll_interval_s=0.05) as running:
+    with lent_gateway(poll_interval_s=0.05) as running:
         running.control("PUT", f"/merchants/{MERCHANT}/channels/EMONEY_OVO", {"options": {"fee_bp": 150}})
         payment = paid(running, order__amount=200_000)
 
@@ -155,8 +154,8 @@ def test_an_order_of_another_channel_is_not_voided_here(running: RunningGateway)
     assert_error(answer, 400, "INVALID_PARAMETER", "Transaction Not Found", BODY)
 
 
-def test_an_ovo_that_cannot_give_back_is_said_and_leaves_the_merchant_its_money(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with served(tmp_path, poll_interval_s=0.05) as running:
+def test_an_ovo_that_cannot_give_back_is_said_and_leaves_the_merchant_its_money(monkeypatch: pytest.MonkeyPatch):
+    with lent_gateway(poll_interval_s=0.05) as running:
 
         async def cannot(*_asked: object) -> bool:
             return False
@@ -170,9 +169,9 @@ def test_an_ovo_that_cannot_give_back_is_said_and_leaves_the_merchant_its_money(
         assert said(running, payment) == "SUCCESS"
 
 
-def test_a_silent_ovo_is_asked_again_by_the_same_void(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_silent_ovo_is_asked_again_by_the_same_void(monkeypatch: pytest.MonkeyPatch):
     """The money is given back once, whoever asks how often."""
-    with served(tmp_path, poll_interval_s=0.05, provider_timeout_s=0.3) as running:
+    with lent_gateway(poll_interval_s=0.05, provider_timeout_s=0.3) as running:
         provider = running.gateway.rooms["EMONEY_OVO"].provider
         honest, silent = provider.give_back, True
 

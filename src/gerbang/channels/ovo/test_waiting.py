@@ -17,7 +17,7 @@ from gerbang.providers.party import BUYER
 from gerbang.providers.questions import Asked, Begun, TurnedDown
 from gerbang.providers.simulator import SimulatedProvider
 from gerbang.settings import Settings, load_settings
-from support.gateway import Answer, RunningGateway, assert_clean
+from support.gateway import Answer, RunningGateway, assert_clean, lent_gateway
 from support.nonsnap import BODY, assert_error, assert_genuine, served
 from support.ovo import MERCHANT, PAYS, PUSH, SILENT, later, play, post, push_body, pushed, record, tell_somewhere
 
@@ -26,15 +26,15 @@ HASTY = {"poll_interval_s": 0.05, "ovo_timeout_s": 0.4}
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("waiting"), **PATIENT) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway(**PATIENT) as one:
         tell_somewhere(one)
         yield one
 
 
 @pytest.fixture(scope="module")
-def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("hasty"), **HASTY) as one:
+def hasty() -> Iterator[RunningGateway]:
+    with lent_gateway(**HASTY) as one:
         tell_somewhere(one)
         yield one
 
@@ -267,9 +267,9 @@ def test_what_is_refused_after_a_timeout_is_failed(hasty: RunningGateway):
     assert said(hasty, invoice_of(body)) == "FAILED"
 
 
-def test_money_that_comes_after_the_order_expired_goes_back(tmp_path: Path):
+def test_money_that_comes_after_the_order_expired_goes_back():
     """No merchant sees EXPIRED turn into SUCCESS."""
-    with served(tmp_path, **HASTY) as running:
+    with lent_gateway(**HASTY) as running:
         body = push_body()
         post(running, body)
         play(running, invoice_of(body), "PAID_LATE")
@@ -282,9 +282,9 @@ def test_money_that_comes_after_the_order_expired_goes_back(tmp_path: Path):
         assert record(running, invoice_of(body))["notifications"] == []
 
 
-def test_moving_the_clock_ends_the_wait_without_waiting(tmp_path: Path):
+def test_moving_the_clock_ends_the_wait_without_waiting():
     """A tester need not sit out OVO's 70 seconds."""
-    with served(tmp_path, poll_interval_s=0.05, ovo_timeout_s=70) as running:
+    with lent_gateway(poll_interval_s=0.05, ovo_timeout_s=70) as running:
         body = push_body(ovo_info__ovo_id=SILENT)
         coming = later(running, body)
         pushed(running, invoice_of(body))
@@ -295,8 +295,8 @@ def test_moving_the_clock_ends_the_wait_without_waiting(tmp_path: Path):
         assert coming.result(5).json["ovo_payment"]["status"] == "TIMEOUT"
 
 
-def test_a_time_to_pay_shorter_than_the_wait_ends_the_wait(tmp_path: Path):
-    with served(tmp_path, poll_interval_s=0.05, ovo_timeout_s=600) as running:
+def test_a_time_to_pay_shorter_than_the_wait_ends_the_wait():
+    with lent_gateway(poll_interval_s=0.05, ovo_timeout_s=600) as running:
         running.control("PUT", f"/merchants/{MERCHANT}/channels/EMONEY_OVO", {"options": {"expiry_min": 1}})
         body = push_body()
         coming = later(running, body)
@@ -360,8 +360,8 @@ def test_a_gateway_that_stops_in_the_wait_goes_on_where_it_was(tmp_path: Path, m
         after.stop()
 
 
-def test_a_silent_ovo_is_told_and_the_same_call_again_pushes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with served(tmp_path, provider_timeout_s=0.2, **HASTY) as running:
+def test_a_silent_ovo_is_told_and_the_same_call_again_pushes_again(monkeypatch: pytest.MonkeyPatch):
+    with lent_gateway(provider_timeout_s=0.2, **HASTY) as running:
         room = running.gateway.rooms["EMONEY_OVO"]
         assert isinstance(room.provider, SimulatedProvider)
         honest = room.provider.begin
@@ -384,9 +384,9 @@ def test_a_silent_ovo_is_told_and_the_same_call_again_pushes_again(tmp_path: Pat
         assert len(record(running, invoice_of(body))["payments"]) == 1
 
 
-def test_an_ovo_that_cannot_be_heard_does_not_break_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_ovo_that_cannot_be_heard_does_not_break_the_wait(monkeypatch: pytest.MonkeyPatch):
     """What it has to say is heard when it can be: here by whoever plays the buyer."""
-    with served(tmp_path, **PATIENT) as running:
+    with lent_gateway(**PATIENT) as running:
         room = running.gateway.rooms["EMONEY_OVO"]
         honest, deaf = room.provider.reports, True
 
@@ -407,9 +407,9 @@ def test_an_ovo_that_cannot_be_heard_does_not_break_the_wait(tmp_path: Path, mon
         assert coming.result(10).json["ovo_payment"]["status"] == "SUCCESS"
 
 
-def test_an_ovo_that_does_not_want_the_order_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_ovo_that_does_not_want_the_order_is_a_refusal(monkeypatch: pytest.MonkeyPatch):
     """As 14 of OVO's: nobody has this phone number. The answer says it, so nobody is notified."""
-    with served(tmp_path, **PATIENT) as running:
+    with lent_gateway(**PATIENT) as running:
         room = running.gateway.rooms["EMONEY_OVO"]
 
         async def begin(_asked: Asked) -> TurnedDown:
@@ -424,9 +424,9 @@ def test_an_ovo_that_does_not_want_the_order_is_a_refusal(tmp_path: Path, monkey
         assert record(running, invoice_of(body))["notifications"] == []
 
 
-def test_nothing_is_held_while_calls_wait(tmp_path: Path):
+def test_nothing_is_held_while_calls_wait():
     """Sixty waiting calls, four readers, one writer: other payments are made meanwhile."""
-    with served(tmp_path, **PATIENT) as running:
+    with lent_gateway(**PATIENT) as running:
         bodies = [push_body() for _ in range(60)]
         coming = [later(running, body) for body in bodies]
         for body in bodies:

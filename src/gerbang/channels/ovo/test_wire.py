@@ -9,8 +9,8 @@ import pytest
 
 from gerbang.channels.ovo.actions import configuration_of
 from gerbang.providers.party import BALANCE, BUYER
-from support.gateway import RunningGateway
-from support.nonsnap import BODY, assert_error, served
+from support.gateway import RunningGateway, lent_gateway
+from support.nonsnap import BODY, assert_error
 from support.ovo import (
     GONE,
     MERCHANT,
@@ -30,8 +30,8 @@ from support.ovo import (
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with served(tmp_path_factory.mktemp("wire"), poll_interval_s=0.05, ovo_timeout_s=0.3) as one:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway(poll_interval_s=0.05, ovo_timeout_s=0.3) as one:
         tell_somewhere(one)
         yield one
 

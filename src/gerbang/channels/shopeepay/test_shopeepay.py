@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from support.gateway import RunningGateway
-from support.nonsnap import DEMO_CLIENT_ID, served
+from support.gateway import RunningGateway, lent_gateway
+from support.nonsnap import DEMO_CLIENT_ID
 from support.provider_orders import GONE, NOBODY, Shop, assert_refused, moved
 
 CODE = "EMONEY_SHOPEE_PAY"
@@ -23,15 +23,15 @@ SAMPLE: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with served(tmp_path_factory.mktemp("shopeepay")) as running:
+def shop() -> Iterator[Shop]:
+    with lent_gateway() as running:
         yield Shop(running, CODE, PATH, SAMPLE)
 
 
 @pytest.fixture
 def own_shop(tmp_path: Any) -> Iterator[Shop]:
     """One whose clock and options may be changed."""
-    with served(tmp_path) as running:
+    with lent_gateway() as running:
         yield Shop(running, CODE, PATH, SAMPLE)
 
 

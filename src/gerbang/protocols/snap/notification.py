@@ -91,6 +91,10 @@ class SnapNotifications:
         self._tokens: dict[_Key, _Token] = {}
         self._asking: dict[_Key, asyncio.Task[_Asked]] = {}
 
+    def forget(self) -> None:
+        """Ask anew for every token: the sandbox was emptied, and with it the key that signed ours."""
+        self._tokens.clear()
+
     async def prepare(self, notification: Notification, merchant: Merchant, target: str, real: datetime, post: Post) -> Prepared:
         """Sign for the URL actually called, with a token that lives. Raises NotPrepared when the merchant gave none."""
         url = merchant.options.snap_token_url
