@@ -10,6 +10,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -18,6 +20,7 @@ from support.browser import find_browser
 
 DOWNLOAD_TIMEOUT_S = 180
 PACKAGE_TIMEOUT_S = 600
+LOCK_TIMEOUT_S = 600
 
 
 def main() -> int:
@@ -43,18 +46,29 @@ def download() -> None:
 def install_package() -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return
-    run(["apt-get", "update", "-qq"], timeout_s=PACKAGE_TIMEOUT_S)
-    run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], timeout_s=PACKAGE_TIMEOUT_S)
+    apt_get("update", "-qq")
+    apt_get("install", "-y", "-qq", "--no-install-recommends", "chromium")
 
 
-def run(command: list[str], *, timeout_s: float) -> None:
-    """Run it in a session of its own, so that a timeout ends its children as well. Failing is not an error here."""
+def apt_get(*words: str) -> None:
+    """Whoever else installs something at this moment (another `make`, the machine's own upgrades) is waited for."""
+    # Its own option waits for dpkg's lock only, not for that of the package lists.
+    command = ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_TIMEOUT_S}", *words]
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    while "Could not get lock" in run(command, timeout_s=PACKAGE_TIMEOUT_S) and time.monotonic() < deadline:
+        time.sleep(2)
+
+
+def run(command: list[str], *, timeout_s: float) -> str:
+    """Run it in a session of its own, so that a timeout ends its children as well; what it said. Failing is not an error here."""
     print("+", *command, file=sys.stderr, flush=True)
+    said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed below
     child = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
-        stdout=sys.stderr,
-        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        stdout=said,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"},
         start_new_session=True,
     )
     try:
@@ -66,6 +80,11 @@ def run(command: list[str], *, timeout_s: float) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
+    with said:
+        said.seek(0)
+        text = said.read()
+    sys.stderr.write(text)
+    return text
 
 
 if __name__ == "__main__":

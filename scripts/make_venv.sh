@@ -21,6 +21,21 @@ find_python() {
     return 1
 }
 
+# Whoever else installs something at this moment is waited for, five minutes at most. apt-get's own option waits for dpkg's lock
+# only, not for that of the package lists.
+apt_get() {
+    left=150
+    while :; do
+        LC_ALL=C apt-get -o DPkg::Lock::Timeout=300 "$@" </dev/null >"$dir.apt" 2>&1 && status=0 || status=$?
+        cat "$dir.apt" >&2
+        grep -q 'Could not get lock' "$dir.apt" && [ "$left" -gt 0 ] || break
+        left=$((left - 1))
+        sleep 2
+    done
+    rm -f "$dir.apt"
+    return "$status"
+}
+
 make_venv() { "$python" -m venv --clear "$dir" >/dev/null 2>&1 && "$dir/bin/python" -m pip --version >/dev/null 2>&1; }
 
 if ! python=$(find_python); then
@@ -49,9 +64,8 @@ if ! "$python" -c 'import ensurepip' >/dev/null 2>&1 && command -v apt-get >/dev
     if [ "$(id -u)" -eq 0 ]; then
         say "Installing python$version-venv with apt-get ..."
         export DEBIAN_FRONTEND=noninteractive
-        apt-get update -qq </dev/null >&2 || true
-        apt-get install -y -qq "python$version-venv" </dev/null >&2 ||
-            apt-get install -y -qq python3-venv </dev/null >&2 || true
+        apt_get update -qq || true
+        apt_get install -y -qq "python$version-venv" || apt_get install -y -qq python3-venv || true
         make_venv && exit 0
     else
         say "This Python cannot make virtual environments yet. Run this, then make again:"
