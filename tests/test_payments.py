@@ -1,7 +1,9 @@
 """Orders and payments: states move by the table, once, together with the money."""
 
+import contextlib
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -300,6 +302,47 @@ def test_an_order_opened_again_follows_the_new_payment_and_no_longer_the_old(dat
 
     assert state_of(database, newest) == (ORDER_AFTER[state], state)
     assert state_of(database, old) == (ORDER_AFTER[state], PaymentState.REPLACED)
+
+
+@pytest.mark.parametrize("state", sorted(PaymentState))
+def test_an_invoice_is_not_sold_again_once_any_payment_of_it_holds_money_or_had_some(
+    database: Database, state: PaymentState
+) -> None:
+    database.transact_now(lambda tx: a_payment(tx, state))
+    spent = state in ("AUTHORISED", "RELEASED", "SUCCESS", "VOIDED", "PARTIALLY_REFUNDED", "REFUNDED")
+    # What the order's own row says is not what decides.
+    database.transact_now(lambda tx: tx.execute("update orders set state = 'EXPIRED'"))
+
+    try:
+        with pytest.raises(Refused) if spent else contextlib.nullcontext() as refused:
+            order, payment = database.transact_now(lambda tx: an_order(tx, retriable=True))
+    finally:
+        stood = ORDER_AFTER[state] if spent else OrderState.OPEN
+        database.transact_now(lambda tx: tx.execute("update orders set state = :state", {"state": stood.value}))
+
+    if spent:
+        assert refused.value.reason is Reason.INVOICE_ALREADY_PAID
+    else:
+        assert (payment.attempt, order.attempts) == (len(database.read_now(lambda tx: payments_of(tx, order.id))),) * 2
+
+
+def test_the_newest_payment_is_the_one_opened_last_whatever_the_clocks_said(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ns = time.time_ns()
+    monkeypatch.setattr("gerbang.ids._newest_ns", 0)
+    monkeypatch.setattr("gerbang.ids.time.time_ns", lambda: now_ns + 3_600 * 10**9)
+    _, first = database.transact_now(an_order)
+    # Another server's: it has made no id yet.
+    monkeypatch.setattr("gerbang.ids._newest_ns", 0)
+    monkeypatch.setattr("gerbang.ids.time.time_ns", lambda: now_ns)
+
+    order, second = database.transact_now(lambda tx: an_order(tx, retriable=True))
+    database.transact_now(lambda tx: pay(tx, second))
+
+    assert second.id < first.id
+    assert [one.id for one in database.read_now(lambda tx: payments_of(tx, order.id))] == [first.id, second.id]
+    assert state_of(database, second) == (OrderState.PAID, PaymentState.SUCCESS)
 
 
 @pytest.mark.parametrize(

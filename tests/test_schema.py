@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from gerbang.storage import StorageTooNew, Tx, migrating, open_database
 from gerbang.storage.head import HEAD
 from gerbang.storage.migrating import engine_for, snapshot, upgrade
 from gerbang.storage.tables import metadata
-from support.gateway import NOON
+from support.gateway import NOON, SCHEMA, write_schema
 
 NEXT = f'''
 """A table of the next version."""
@@ -47,6 +48,16 @@ def upgrade() -> None:
 def empty_address(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a database without any schema."""
     return str(tmp_path / "empty.db") if engine == "sqlite" else str(request.getfixturevalue("postgres_dsn"))
+
+
+@pytest.fixture
+def data_address(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database whose schema may be changed: it is used once."""
+    if engine == "sqlite":
+        yield str(tmp_path / "gerbang.db")
+        return
+    with request.getfixturevalue("postgres").database(SCHEMA, write_schema) as url:
+        yield url
 
 
 @pytest.fixture
@@ -226,6 +237,43 @@ def test_what_was_paid_before_there_were_refunds_can_be_given_back(empty_address
         assert after.state is PaymentState.REFUNDED
         assert database.read_now(statement)[wallet] == (60_000, 120_000)
         assert database.read_now(lambda tx: verify(tx) + verify_payments(tx)) == []
+
+
+def test_payments_of_an_older_version_are_numbered_as_their_ids_sort(empty_address: str) -> None:
+    """Migration 0005."""
+    upgrade(empty_address, "0004")
+    with contextlib.closing(open_database(empty_address, migrate=False)) as older:
+
+        def write(tx: Tx) -> None:
+            for order, payments in {"ord_1": ("pay_A", "pay_B", "pay_C"), "ord_2": ("pay_D",)}.items():
+                tx.execute(
+                    "insert into orders (id, merchant_id, invoice_number, amount, state, request_id, created_at)"
+                    " values (:id, 'BRN-1', :id, 60000, 'OPEN', 'req-1', 0)",
+                    {"id": order},
+                )
+                for payment in reversed(payments):
+                    tx.execute(
+                        "insert into payment (id, order_id, merchant_id, channel, amount, state, created_at, expires_at)"
+                        " values (:id, :order_id, 'BRN-1', 'CREDIT_CARD', 60000, 'PENDING', 0, 1)",
+                        {"id": payment, "order_id": order},
+                    )
+            for payment in ("pay_A", "pay_B"):
+                tx.execute(
+                    "insert into simulated_order (payment_id, channel, reference, asked, state, expires_at, code)"
+                    " values (:id, 'ALFA', :id, '{}', 'WAITING', 0, '8088')",
+                    {"id": payment},
+                )
+
+        older.transact_now(write)
+
+    with contextlib.closing(open_database(empty_address)) as database:
+        payments = database.read_now(lambda tx: tx.all("select id, attempt from payment order by id"))
+        orders = database.read_now(lambda tx: tx.all("select id, attempts from orders order by id"))
+        codes = database.read_now(lambda tx: tx.all("select payment_id, code from simulated_order order by payment_id"))
+
+    assert [(row["id"], row["attempt"]) for row in payments] == [("pay_A", 1), ("pay_B", 2), ("pay_C", 3), ("pay_D", 1)]
+    assert [(row["id"], row["attempts"]) for row in orders] == [("ord_1", 3), ("ord_2", 1)]
+    assert [(row["payment_id"], row["code"]) for row in codes] == [("pay_A", None), ("pay_B", "8088")]
 
 
 def test_processes_that_start_together_migrate_once(data_address: str, next_version: Path) -> None:

@@ -10,14 +10,24 @@ _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 _PLAIN = string.ascii_letters + string.digits
 
 
-def new_id(prefix: str) -> str:
+_STEP_NS = 250  # what the 12 bits of a millisecond tell apart
+_newest_ns = 0
+
+
+def new_id(prefix: str, *, after: str | None = None) -> str:
     """`pay_` + 26 characters (a ULID): 48 bits of real time in ms, 12 bits of the ms passed, 68 random bits from the system.
 
-    The fraction keeps what one transaction writes in the order it was written: a thousand rows may share a millisecond.
+    after  an id that this one has to sort behind, whoever made that and whatever their clock said
+
+    Ids of one process sort in the order they were made, also when the machine's clock is set back. Those of two processes do not:
+    where an order matters and several may write, number the rows, or hold their owner and pass the newest id as `after`.
     """
-    ms, ns = divmod(time.time_ns(), 1_000_000)
+    global _newest_ns
+    _newest_ns = moment = max(time.time_ns(), _newest_ns + _STEP_NS)
+    ms, ns = divmod(moment, 1_000_000)
     value = (ms << 12 | (ns << 12) // 1_000_000) << 68 | secrets.randbits(68)
-    return prefix + "_" + "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])
+    made = prefix + "_" + "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])
+    return made if after is None or made > after else id_after(after)
 
 
 def id_after(made: str) -> str:

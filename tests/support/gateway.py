@@ -190,7 +190,7 @@ def lent_gateway(*, postgres: Postgres | None = None, demo: bool = False, **give
     key = (postgres, demo, *sorted(given.items()))
     running = _idle.pop(key, None)
     if running is None:
-        data = str(_kept_in() / f"{uuid.uuid4().hex}.db") if postgres is None else postgres.create(SCHEMA, _write_schema)
+        data = str(_kept_in() / f"{uuid.uuid4().hex}.db") if postgres is None else postgres.create(SCHEMA, write_schema)
         running = RunningGateway(load_settings(env={}, given={"data": data, "database_connections": 8, **given}), demo=demo)
     else:
         running.start_over()
@@ -218,7 +218,8 @@ def pytest_sessionfinish() -> None:
 SCHEMA = "schema"
 
 
-def _write_schema(url: str) -> None:
+def write_schema(url: str) -> None:
+    """Fill a database that others are copied from."""
     open_database(url, connections=1).close()
 
 
@@ -234,7 +235,7 @@ def data_address(engine: str, request: pytest.FixtureRequest, tmp_path: Path) ->
     if engine == "sqlite":
         yield str(tmp_path / "gerbang.db")
         return
-    with request.getfixturevalue("postgres").lent(SCHEMA, _write_schema) as url:
+    with request.getfixturevalue("postgres").lent(SCHEMA, write_schema) as url:
         yield url
 
 

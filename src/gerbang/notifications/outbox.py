@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from gerbang.clock import from_ms, to_ms
 from gerbang.errors import Reason, Refused
-from gerbang.ids import id_after, new_id
+from gerbang.ids import new_id
 from gerbang.merchants import Merchant
 from gerbang.storage import Row, Tx
 
@@ -174,11 +174,8 @@ def _next_id(tx: Tx, payment_id: str) -> str:
 
     Two made within a millisecond, or after the machine's clock was set back, would not sort by themselves.
     """
-    made = new_id("ntf")
     last = tx.one("select max(id) as id from notification where payment_id = :id", {"id": payment_id})
-    if last is None or last["id"] is None or last["id"] < made:
-        return made
-    return id_after(last["id"])
+    return new_id("ntf", after=last["id"] if last else None)
 
 
 def resend(tx: Tx, notification_id: str, *, now: datetime) -> None:

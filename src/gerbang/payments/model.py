@@ -54,6 +54,11 @@ class PaymentState(StrEnum):
         """The merchant has money of it, or had."""
         return self in _PAID
 
+    @property
+    def is_spent(self) -> bool:
+        """The buyer's money was taken or held for it, whatever became of that: its order is not sold a second time."""
+        return self.is_paid or self in (PaymentState.AUTHORISED, PaymentState.RELEASED)
+
 
 _PAID = frozenset({PaymentState.SUCCESS, PaymentState.VOIDED, PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED})
 
@@ -64,6 +69,7 @@ class Order:
 
     request_id  the Request-Id of the call that made it, quoted later as original_request_id
     details     what the channel's room needs to keep (URLs, line items, echoes), JSON
+    attempts    how many payments it has: the newest is the one with this number
     """
 
     id: str
@@ -74,6 +80,7 @@ class Order:
     request_id: str
     details: dict[str, Any]
     created_at: datetime
+    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,7 @@ class Payment:
     refunded        how much of it went back or is on its way back
     settles_at      from then on money goes back by refund, before by void
     capture_before  until then an authorisation can be captured
+    attempt         its number among the payments of its order, from 1
     """
 
     id: str
@@ -106,6 +114,7 @@ class Payment:
     refunded: Rupiah = NOTHING
     settles_at: datetime | None = None
     capture_before: datetime | None = None
+    attempt: int = 1
 
     def is_settled(self, now: datetime) -> bool:
         """Whether the merchant's money of this payment has been paid out."""
@@ -123,6 +132,7 @@ def order_from(row: Row) -> Order:
         request_id=row["request_id"],
         details=msgspec.json.decode(row["details"]),
         created_at=from_ms(row["created_at"]),
+        attempts=row["attempts"],
     )
 
 
@@ -147,4 +157,5 @@ def payment_from(row: Row) -> Payment:
         refunded=row["refunded"],
         settles_at=None if row["settles_at"] is None else from_ms(row["settles_at"]),
         capture_before=None if row["capture_before"] is None else from_ms(row["capture_before"]),
+        attempt=row["attempt"],
     )

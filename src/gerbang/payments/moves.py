@@ -73,9 +73,8 @@ def advance(
     if order_state is not None:
         # An order stands as its newest payment does; of one whose code is paid many times an older payment may be refunded.
         tx.execute(
-            "update orders set state = :state where id = :id"
-            " and not exists (select 1 from payment n where n.order_id = :id and n.id > :payment)",
-            {"id": payment.order_id, "state": order_state.value, "payment": payment.id},
+            "update orders set state = :state where id = :id and attempts = :attempt",
+            {"id": payment.order_id, "state": order_state.value, "attempt": payment.attempt},
         )
     told = (("payer", payer), ("approval_code", approval_code), ("failure", failure), ("charged", charged))
     facts: dict[str, object] = {name: value for name, value in told if value}

@@ -1,6 +1,5 @@
 """Writing down what a merchant wants paid."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +47,7 @@ def open_order(
             request_id=request_id,
             details=details,
             created_at=now,
+            attempts=1,
         )
         if _write(tx, order):
             return order, _open_payment(tx, order, channel=channel, expires_at=expires_at, now=now)
@@ -78,9 +78,6 @@ def _write(tx: Tx, order: Order) -> bool:
     return written == 1
 
 
-_UNPAID = (OrderState.OPEN, OrderState.FAILED, OrderState.CANCELLED, OrderState.EXPIRED)
-
-
 def _hold_order(tx: Tx, merchant_id: str, invoice_number: str) -> Order | None:
     row = tx.one(
         "select id from orders where merchant_id = :merchant_id and invoice_number = :invoice_number",
@@ -101,9 +98,9 @@ def _hold_order(tx: Tx, merchant_id: str, invoice_number: str) -> Order | None:
 def _reopen(
     tx: Tx, order: Order, *, channel: str, amount: Rupiah, request_id: str, details: dict[str, Any], now: datetime
 ) -> Order:
-    if order.state not in _UNPAID:
-        raise Refused(Reason.INVOICE_ALREADY_PAID, field="order.invoice_number", invoice_number=order.invoice_number)
     earlier_payments = payments_of(tx, order.id)
+    if any(payment.state.is_spent for payment in earlier_payments):
+        raise Refused(Reason.INVOICE_ALREADY_PAID, field="order.invoice_number", invoice_number=order.invoice_number)
     if any(payment.channel != channel for payment in earlier_payments):
         # Another channel's page is open under this number, and it reads the order in its own way.
         raise Refused(Reason.INVOICE_ALREADY_USED, field="order.invoice_number", invoice_number=order.invoice_number)
@@ -112,14 +109,14 @@ def _reopen(
             advance(tx, payment, Move.REPLACED, now=now)
     # A refund may name any call that opened this order.
     earlier = [*order.details.get("earlier_request_ids", ()), order.request_id]
-    again = replace(
-        order, amount=amount, state=OrderState.OPEN, request_id=request_id, details=details | {"earlier_request_ids": earlier}
+    kept = msgspec.json.encode(details | {"earlier_request_ids": earlier}).decode()
+    again = tx.one(
+        "update orders set amount = :amount, state = 'OPEN', request_id = :request_id, details = :details, attempts = attempts + 1"
+        " where id = :id returning *",
+        {"id": order.id, "amount": amount, "request_id": request_id, "details": kept},
     )
-    tx.execute(
-        "update orders set amount = :amount, state = 'OPEN', request_id = :request_id, details = :details where id = :id",
-        {"id": order.id, "amount": amount, "request_id": request_id, "details": msgspec.json.encode(again.details).decode()},
-    )
-    return again
+    assert again is not None, order.id
+    return order_from(again)
 
 
 def open_another(tx: Tx, order: Order, paid: Payment, *, receipt: str, now: datetime) -> Payment | None:
@@ -130,7 +127,9 @@ def open_another(tx: Tx, order: Order, paid: Payment, *, receipt: str, now: date
     named = {"channel": paid.channel, "receipt": receipt}
     if tx.one("select payment_id from further_payment where channel = :channel and receipt = :receipt", named) is not None:
         return None
-    another = _open_payment(tx, order, channel=paid.channel, expires_at=paid.expires_at, now=now)
+    counted = tx.one("update orders set attempts = attempts + 1 where id = :id returning *", {"id": order.id})
+    assert counted is not None, order.id
+    another = _open_payment(tx, order_from(counted), channel=paid.channel, expires_at=paid.expires_at, now=now)
     tx.execute(
         "insert into further_payment (channel, receipt, payment_id) values (:channel, :receipt, :payment_id)",
         {**named, "payment_id": another.id},
@@ -153,10 +152,11 @@ def _open_payment(tx: Tx, order: Order, *, channel: str, expires_at: datetime, n
         created_at=now,
         expires_at=expires_at,
         finished_at=None,
+        attempt=order.attempts,
     )
     tx.execute(
-        "insert into payment (id, order_id, merchant_id, channel, amount, state, created_at, expires_at)"
-        " values (:id, :order_id, :merchant_id, :channel, :amount, 'PENDING', :created_at, :expires_at)",
+        "insert into payment (id, order_id, merchant_id, channel, amount, state, created_at, expires_at, attempt)"
+        " values (:id, :order_id, :merchant_id, :channel, :amount, 'PENDING', :created_at, :expires_at, :attempt)",
         {
             "id": payment.id,
             "order_id": order.id,
@@ -165,6 +165,7 @@ def _open_payment(tx: Tx, order: Order, *, channel: str, expires_at: datetime, n
             "amount": order.amount,
             "created_at": to_ms(now),
             "expires_at": to_ms(expires_at),
+            "attempt": payment.attempt,
         },
     )
     record_event(tx, payment.id, order.merchant_id, "CREATED", PaymentState.PENDING, now=now)

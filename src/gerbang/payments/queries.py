@@ -48,7 +48,7 @@ def order_by_id(tx: Tx, order_id: str) -> Order:
 
 def payments_of(tx: Tx, order_id: str) -> list[Payment]:
     """The attempts to pay an order, oldest first."""
-    return [payment_from(row) for row in tx.all("select * from payment where order_id = :id order by id", {"id": order_id})]
+    return [payment_from(row) for row in tx.all("select * from payment where order_id = :id order by attempt", {"id": order_id})]
 
 
 def find_payment(tx: Tx, payment_id: str) -> tuple[Order, Payment] | None:

@@ -217,7 +217,9 @@ def _write(
     now: datetime,
     message: str | None = None,
 ) -> Refund:
-    refund = Refund(new_id("rfd"), payment.id, payment.merchant_id, request_id, amount, type, state, message, None, now, None)
+    earlier = refunds_of(tx, payment.id)
+    refund_id = new_id("rfd", after=earlier[-1].id if earlier else None)
+    refund = Refund(refund_id, payment.id, payment.merchant_id, request_id, amount, type, state, message, None, now, None)
     tx.execute(
         "insert into refund (id, payment_id, merchant_id, request_id, amount, type, state, message, created_at, finished_at)"
         " values (:id, :payment_id, :merchant_id, :request_id, :amount, :type, :state, :message, :now, :finished_at)",

@@ -126,7 +126,7 @@ _CHECKS = (
         "order",
         "order {id} is {state}, its payments say otherwise",
         "select o.id as id, o.state as state from orders o left join payment p"
-        " on p.id = (select max(n.id) from payment n where n.order_id = o.id) where p.id is null or o.state <> case p.state"
+        " on p.order_id = o.id and p.attempt = o.attempts where p.id is null or o.state <> case p.state"
         + "".join([f" when '{payment}' then '{order}'" for payment, order in ORDER_AFTER.items()])
         + " else '' end",
     ),

@@ -70,11 +70,8 @@ def find_simulated(tx: Tx, payment_id: str) -> SimulatedOrder | None:
 
 
 def find_by_code(tx: Tx, channel: str, code: str) -> SimulatedOrder | None:
-    """The newest order that a payment code stands for."""
-    row = tx.one(
-        "select * from simulated_order where channel = :channel and code = :code order by payment_id desc limit 1",
-        {"channel": channel, "code": code},
-    )
+    """The order that a payment code stands for: the newest that was given it."""
+    row = tx.one("select * from simulated_order where channel = :channel and code = :code", {"channel": channel, "code": code})
     return None if row is None else _order_from(row)
 
 
@@ -199,6 +196,13 @@ class SimulatedProvider:
 
     def _begin(self, tx: Tx, asked: Asked) -> Begun | TurnedDown:
         refused = self._party.refuses(asked)
+        code = asked.facts.get("code")
+        if code is not None:
+            # From now on it stands for this order; which of two is newer could not be told afterwards.
+            tx.execute(
+                "update simulated_order set code = null where channel = :channel and code = :code and payment_id <> :payment_id",
+                {"channel": asked.channel, "code": code, "payment_id": asked.payment_id},
+            )
         new = tx.execute(
             "insert into simulated_order (payment_id, channel, reference, asked, state, expires_at, code)"
             " values (:payment_id, :channel, :reference, :asked, :state, :expires_at, :code) on conflict do nothing",
@@ -209,7 +213,7 @@ class SimulatedProvider:
                 "asked": msgspec.json.encode(asked).decode(),
                 "state": _TURNED_DOWN if refused else _WAITING,
                 "expires_at": to_ms(asked.expires_at),
-                "code": asked.facts.get("code"),
+                "code": code,
             },
         )
         order = find_simulated(tx, asked.payment_id)

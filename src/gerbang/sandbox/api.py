@@ -323,8 +323,7 @@ class Controlled(Protocol):
 
     @property
     def worker(self) -> Background: ...
-    @property
-    def demo_notification_url(self) -> str | None: ...
+    def start_over(self) -> None: ...
 
 
 class BadRequest(Exception):

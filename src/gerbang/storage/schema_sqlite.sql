@@ -168,6 +168,7 @@ CREATE TABLE orders (
   request_id TEXT NOT NULL,
   details TEXT DEFAULT '{}' NOT NULL,
   created_at BIGINT NOT NULL,
+  attempts INTEGER DEFAULT '1' NOT NULL,
   PRIMARY KEY (id),
   CONSTRAINT orders_invoice UNIQUE (merchant_id, invoice_number),
   CONSTRAINT orders_amount CHECK (amount > 0)
@@ -412,13 +413,14 @@ CREATE TABLE payment (
   refunded BIGINT DEFAULT '0' NOT NULL,
   settles_at BIGINT,
   capture_before BIGINT,
+  attempt INTEGER DEFAULT '1' NOT NULL,
   PRIMARY KEY (id),
   CONSTRAINT payment_amount CHECK (amount > 0),
   FOREIGN KEY(order_id) REFERENCES orders (id)
 );
 CREATE INDEX payment_authorised ON payment (capture_before) WHERE state = 'AUTHORISED';
 CREATE INDEX payment_open ON payment (expires_at) WHERE state = 'PENDING';
-CREATE INDEX payment_order ON payment (order_id);
+CREATE UNIQUE INDEX payment_order ON payment (order_id, attempt);
 CREATE TABLE vault_card (
   id TEXT NOT NULL,
   merchant_id TEXT NOT NULL,
@@ -504,4 +506,4 @@ CREATE INDEX refund_open ON refund (created_at) WHERE state = 'PENDING';
 CREATE INDEX refund_payment ON refund (payment_id);
 CREATE INDEX refund_request ON refund (merchant_id, request_id);
 create table alembic_version (version_num varchar(32) not null, constraint alembic_version_pkc primary key (version_num));
-insert into alembic_version (version_num) values ('0004');
+insert into alembic_version (version_num) values ('0005');

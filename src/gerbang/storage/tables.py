@@ -56,6 +56,8 @@ orders = Table(
     Column("request_id", Text, nullable=False),
     Column("details", Text, nullable=False, server_default="{}"),
     Column("created_at", BigInteger, nullable=False),
+    # How many payments it has: their numbers are given here, because clocks of two servers give no order.
+    Column("attempts", Integer, nullable=False, server_default="1"),
     UniqueConstraint("merchant_id", "invoice_number", name="orders_invoice"),
     CheckConstraint("amount > 0", name="orders_amount"),
     Index("orders_request", "merchant_id", "request_id"),
@@ -82,8 +84,10 @@ payment = Table(
     Column("refunded", BigInteger, nullable=False, server_default="0"),
     Column("settles_at", BigInteger),
     Column("capture_before", BigInteger),
+    # The how-many-th payment of its order.
+    Column("attempt", Integer, nullable=False, server_default="1"),
     CheckConstraint("amount > 0", name="payment_amount"),
-    Index("payment_order", "order_id"),
+    Index("payment_order", "order_id", "attempt", unique=True),
     Index(
         "payment_authorised",
         "capture_before",

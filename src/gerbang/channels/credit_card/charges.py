@@ -265,7 +265,9 @@ def write_question(
 
     Raises Refused(PAYMENT_BUSY) when something else is being asked about this payment's money.
     """
-    question = Question(new_id("ask"), charge.merchant_id, charge.payment_id, kind, subject, amount, "ASKED", details, now)
+    before = questions_about(tx, subject, kind)
+    question_id = new_id("ask", after=before[-1].id if before else None)
+    question = Question(question_id, charge.merchant_id, charge.payment_id, kind, subject, amount, "ASKED", details, now)
     written = tx.execute(
         "insert into card_question (id, merchant_id, payment_id, kind, subject, amount, state, details, asked_at, due_real_at)"
         " values (:id, :merchant_id, :payment_id, :kind, :subject, :amount, 'ASKED', :details, :now, :due) on conflict do nothing",

@@ -20,6 +20,7 @@ from gerbang.channels.credit_card.charges import (
     answer_question,
     charges_of,
     counts,
+    current_charge,
     get_charge,
     hold_counts,
     move_charge,
@@ -118,10 +119,11 @@ def begin(
             payments_of_customer_today=paid,
         ),
     )
+    before = current_charge(tx, payment.id)
     charge = open_charge(
         tx,
         Charge(
-            id=new_id("chg"),
+            id=new_id("chg", after=before.id if before else None),
             payment_id=payment.id,
             merchant_id=merchant.client_id,
             state=ChargeState.AUTHENTICATING,
