@@ -119,7 +119,7 @@ class Server:
     ) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         with contextlib.closing(connection):
-            connection.request(method, path, body, headers or {})
+            connection.request(method, path, body, headers or ({"Content-Type": "application/json"} if body else {}))
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
 

@@ -23,20 +23,6 @@ from support.notifying import queue_one
 from support.postgres import Postgres
 
 
-@pytest.mark.parametrize(
-    ("site", "status"), [("cross-site", 403), ("same-site", 200), ("same-origin", 200), ("none", 200), (None, 200)]
-)
-def test_a_page_of_another_site_cannot_use_the_control_api(sqlite_gateway: RunningGateway, site: str | None, status: int) -> None:
-    """A browser posts to loopback for whoever asks. Programs send no Sec-Fetch-Site."""
-    sqlite_gateway.create_order("INV-1")
-
-    headers = {"Content-Type": "text/plain"} | ({"Sec-Fetch-Site": site} if site else {})
-    answer = sqlite_gateway.request("POST", "/sandbox/v1/reset", b"", headers)
-
-    assert answer.status == status
-    assert sqlite_gateway.status("INV-1").status == (404 if status == 200 else 200)
-
-
 def test_starting_over_takes_the_clock_back(sqlite_gateway: RunningGateway) -> None:
     sqlite_gateway.control("POST", "/clock", {"advance_s": 3_600})
 

@@ -182,13 +182,20 @@ class Gateway:
                 client_id=DEMO_CLIENT_ID,
                 secret_key=SANDBOX_SECRET_KEY,
             )
-            routes.append(Mount("/demo", app=shop))
+            routes += [Route("/demo", lambda _request: RedirectResponse("/demo/")), Mount("/demo", app=shop)]
         broken = broken_page(wiring)
         handlers = {404: _no_such_path, 405: _no_such_method, StorageBusy: broken, Exception: broken}
         # Pages shrink to a third. What they hold besides the buyer's own words is drawn anew for each answer (form keys), so that
         # its length tells nothing. Assets are compressed already and pass as they are.
         small = [Middleware(GZipMiddleware, minimum_size=1_024)]
-        return Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers, middleware=small)
+        pages = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers, middleware=small)
+        # It would answer a slash too many by sending the browser to whatever the Host header says.
+        pages.router.redirect_slashes = False
+        if self.settings.is_sandbox:
+            from gerbang.sandbox.guard import Guard
+
+            return Guard(pages, self.settings)
+        return pages
 
     async def _front_door(self, _request: Request) -> Response:
         """Whoever opens the sandbox's bare address in a browser."""

@@ -41,6 +41,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             description="Where buyers reach the hosted pages, e.g. `https://pay.example.id`. Empty: the address each request came to (sandbox only)."
         ),
     ] = ""
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Sandbox: other names under which the control API, the simulators and the demo shop answer, e.g. `gerbang` in a compose file. Loopback, `host` and that of `public_url` need no mention."
+        ),
+    ] = ()
     encryption_key: Annotated[
         str,
         Meta(
@@ -232,7 +238,7 @@ def load_settings(
 
 
 def _from_text(name: str, text: str) -> Any:
-    if name in ("notification_retry_delays_s", "providers"):
+    if name in ("notification_retry_delays_s", "providers", "allowed_hosts"):
         return [part.strip() for part in text.split(",") if part.strip()]
     return text
 

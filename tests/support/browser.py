@@ -72,13 +72,13 @@ def _found() -> str | None:
 
 
 @contextmanager
-def launched_browser() -> Iterator[Browser]:
-    """A headless Chromium for the length of the block."""
+def launched_browser(*more: str) -> Iterator[Browser]:
+    """A headless Chromium for the length of the block; `more` are further words for its command line."""
     path = _found()
     if path is None:
         raise RuntimeError("no Chromium was found: run `make browser`, or set GERBANG_TEST_BROWSER to the path of one")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(ARGS))
+        browser = playwright.chromium.launch(executable_path=path, args=[*ARGS, *more])
         try:
             yield browser
         finally:

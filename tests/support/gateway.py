@@ -98,7 +98,9 @@ class RunningGateway:
         return self.gateway.database
 
     def request(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
-        """One plain HTTP request."""
+        """One plain HTTP request; what the control API is sent is JSON unless headers are given."""
+        if headers is None and body is not None and path.startswith("/sandbox/"):
+            headers = {"Content-Type": "application/json"}
         parts = urlsplit(self.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
         with contextlib.closing(connection):

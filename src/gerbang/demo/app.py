@@ -97,7 +97,7 @@ def demo_shop(*, gateway_url: str, public_url: str, client_id: str, secret_key: 
         public_url=public_url,
         pages=Pages(gateway_url=gateway_url, public_url=public_url),
     )
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", partial(catalogue, shop)),
             Route("/cart", partial(change_cart, shop), methods=["POST"]),
@@ -113,6 +113,8 @@ def demo_shop(*, gateway_url: str, public_url: str, client_id: str, secret_key: 
         ],
         exception_handlers={404: partial(not_found, shop), 403: partial(refused, shop)},
     )
+    app.router.redirect_slashes = False  # it would believe the Host header
+    return app
 
 
 # Notifications: the part that every shop must get right.
