@@ -103,12 +103,16 @@ class BodySignature:
     """Where a body says by itself who calls and what proves it: a call that needs no headers (OVO push).
 
     client_id, check_sum  the way to them in the body, e.g. ("security", "check_sum")
-    text                  what is hashed, of the body as sent, without the secret key at its end
+    values                what is hashed, of the body as sent, one behind the other, without the secret key at its end
     """
 
     client_id: tuple[str, ...]
     check_sum: tuple[str, ...]
-    text: Callable[[Mapping[str, Any]], str]
+    values: Callable[[Mapping[str, Any]], tuple[str, ...]]
+
+    def text(self, body: Mapping[str, Any]) -> str:
+        """The values with nothing between them: where one ends and the next begins is not signed."""
+        return "".join(self.values(body))
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ _TABLES = (
     "payment",
     "orders",
     "reply",
+    "signed_body",
     "transfer",
     "balance",
     "wallet_account",

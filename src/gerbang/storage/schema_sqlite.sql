@@ -201,6 +201,12 @@ CREATE TABLE reply (
 )
  WITHOUT ROWID;
 CREATE INDEX reply_age ON reply (stored_real_at);
+CREATE TABLE signed_body (
+  merchant_id TEXT NOT NULL,
+  check_sum TEXT NOT NULL,
+  meaning TEXT NOT NULL,
+  PRIMARY KEY (merchant_id, check_sum)
+);
 CREATE TABLE simulated_answer (
   question_id TEXT NOT NULL,
   kind TEXT NOT NULL,
@@ -506,4 +512,4 @@ CREATE INDEX refund_open ON refund (created_at) WHERE state = 'PENDING';
 CREATE INDEX refund_payment ON refund (payment_id);
 CREATE INDEX refund_request ON refund (merchant_id, request_id);
 create table alembic_version (version_num varchar(32) not null, constraint alembic_version_pkc primary key (version_num));
-insert into alembic_version (version_num) values ('0005');
+insert into alembic_version (version_num) values ('0006');

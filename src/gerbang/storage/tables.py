@@ -673,6 +673,15 @@ payment_code = Table(
     comment="The payment that a code paid at somebody else's counter stands for; another's once that one is over",
 )
 
+signed_body = Table(
+    "signed_body",
+    metadata,
+    Column("merchant_id", Text, primary_key=True),
+    Column("check_sum", Text, primary_key=True),
+    Column("meaning", Text, nullable=False),
+    comment="What a check sum without separators was first seen with, so that it stands for nothing else (OVO)",
+)
+
 further_payment = Table(
     "further_payment",
     metadata,

@@ -58,20 +58,26 @@ _DROPPED = re.compile(r"[\s\-.()]+")
 
 
 def normalise_phone(sent: str | int) -> str:
-    """The canonical form (decision D-6): `0812…`, `812…`, `62812…` and `+62 812-…` all become `62812…`.
+    """The one form of a phone number (decision D-6): `0812…`, `812…`, `62812…`, `+62 812-…`, `0062812…`, `+62 0812…` are `62812…`.
 
     A number has lost its leading 0 on the way through JSON; the `8` rule restores it.
-    Raises Refused(FIELD_INVALID, field="phone") unless 8–16 digits remain.
+    Raises Refused(FIELD_INVALID, field="phone") unless 8–16 digits remain, and for a country code that stands there twice.
     """
     if isinstance(sent, int) and sent < 0:
         raise Refused(Reason.FIELD_INVALID, field="phone")  # its minus would be taken for a dash
     text = _DROPPED.sub("", str(sent))
-    text = text.removeprefix("+")
+    if not (text.removeprefix("+").isdigit() and text.isascii()):
+        raise Refused(Reason.FIELD_INVALID, field="phone")
+    text = text.removeprefix("+").removeprefix("00")
     if text.startswith("0"):
         text = "62" + text[1:]
+    elif text.startswith("620"):
+        text = "62" + text[3:]
     elif text.startswith("8"):
         text = "62" + text
-    if not (text.isascii() and text.isdigit() and 8 <= len(text) <= 16):
+    # 62 62 8xx…, or 0 62 8xx…: too long for a landline of the area codes 062x.
+    doubled = text.startswith("6262") and len(text) >= 13
+    if doubled or text.startswith(("0", "620")) or not 8 <= len(text) <= 16:
         raise Refused(Reason.FIELD_INVALID, field="phone")
     return text
 

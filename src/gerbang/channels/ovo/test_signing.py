@@ -1,12 +1,14 @@
 """Who calls OVO push: `security.check_sum` in the body, with or without the signed headers beside it."""
 
+import copy
 import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from gerbang.channels.ovo.wire import CHECK_SUM, signed_text
+from gerbang.channels.ovo.wire import CHECK_SUM
 from gerbang.protocols.nonsnap.signature import check_sum
 from gerbang.settings import SANDBOX_SECRET_KEY
 from support.gateway import Answer, RunningGateway, lent_gateway
@@ -58,8 +60,8 @@ def test_the_sum_of_a_push_is_that_of_the_vector():
         "ovo_info": {"ovo_id": OWN["ovo_id"]},
     }
 
-    assert signed_text(body) + OWN["secret"] == OWN["plain"]
-    assert check_sum(signed_text(body), OWN["secret"]) == OWN["check_sum"]
+    assert CHECK_SUM.text(body) + OWN["secret"] == OWN["plain"]
+    assert check_sum(CHECK_SUM.text(body), OWN["secret"]) == OWN["check_sum"]
     assert independent_sum(body, OWN["secret"]) == OWN["check_sum"]
 
 
@@ -76,7 +78,7 @@ def test_the_sum_of_a_void_takes_in_what_it_names():
         "ovo_payment": {name: VOIDED[name] for name in ("batch_number", "trace_number", "reference_number", "approval_code")},
     }
 
-    assert check_sum(signed_text(body), VOIDED["secret"]) == VOIDED["check_sum"]
+    assert check_sum(CHECK_SUM.text(body), VOIDED["secret"]) == VOIDED["check_sum"]
     assert independent_sum(body, VOIDED["secret"]) == VOIDED["check_sum"]
 
 
@@ -111,6 +113,43 @@ def test_a_call_without_headers_is_named_by_its_sum(running: RunningGateway):
     told = [json.loads(one["body"]) for one in record(running, body["order"]["invoice_number"])["notifications"]]
     assert [one["transaction"]["original_request_id"] for one in told] == [body["security"]["check_sum"]]
     assert running.status(body["security"]["check_sum"]).json["order"]["invoice_number"] == body["order"]["invoice_number"]
+
+
+def shifted(body: dict[str, Any], digits: int) -> dict[str, Any]:
+    """The same check sum over another invoice and another phone: digits moved over the border between the two."""
+    forged: dict[str, Any] = copy.deepcopy(body)
+    line = body["order"]["invoice_number"] + body["ovo_info"]["ovo_id"]
+    border = len(body["order"]["invoice_number"]) + digits
+    forged["order"]["invoice_number"], forged["ovo_info"]["ovo_id"] = line[:border], line[border:]
+    assert CHECK_SUM.text(forged) == CHECK_SUM.text(body)
+    return forged
+
+
+@pytest.mark.parametrize("phone", ["0812112100000", "62812112100000"])
+def test_a_body_that_was_seen_charges_nobody_for_anything_else_ever(running: RunningGateway, phone: str):
+    seen = push_body(ovo_info__ovo_id=phone, order__invoice_number=f"INV{uuid.uuid4().hex[:8]}08")
+    assert post(running, seen).status == 200
+
+    for digits in (-2, 1, 2, 4):
+        assert_wrong_sum(post(running, shifted(seen, digits)))
+    running.control("POST", "/clock", {"advance_s": 400 * 86_400})
+    running.database.transact_now(lambda tx: tx.execute("delete from reply"))
+    try:
+        assert_wrong_sum(post(running, shifted(seen, -2)))
+        again = post(running, seen)
+        assert again.json["order"]["invoice_number"] == seen["order"]["invoice_number"], "answered as what it is"
+        assert len(record(running, seen["order"]["invoice_number"])["payments"]) == 1
+    finally:
+        running.control("POST", "/clock", {"reset": True})
+
+
+def test_where_headers_sign_too_they_say_which_body_is_meant(running: RunningGateway):
+    """And what they signed is no licence for whoever sees that body."""
+    first = push_body(ovo_info__ovo_id="0812112100000", order__invoice_number=f"INV{uuid.uuid4().hex[:8]}08")
+    assert running.signed("POST", PUSH, first).status == 200
+
+    assert_wrong_sum(post(running, shifted(first, -2)))
+    assert running.signed("POST", PUSH, shifted(first, 1)).status == 200
 
 
 def test_signed_headers_are_taken_too_and_then_the_answer_is_signed(running: RunningGateway):
@@ -294,8 +333,7 @@ def test_the_description_of_the_api_says_that_headers_are_optional(running: Runn
 
 
 def test_text_that_is_not_text_is_left_out_of_the_sum():
-    assert signed_text({"order": {"amount": None}, "client": [], "ovo_info": {"ovo_id": {"a": 1}}}) == ""
-    assert CHECK_SUM.text is signed_text
+    assert CHECK_SUM.text({"order": {"amount": None}, "client": [], "ovo_info": {"ovo_id": {"a": 1}}}) == ""
 
 
 def test_a_paying_number_is_one_of_the_magic_ones(running: RunningGateway):

@@ -22,15 +22,14 @@ _SIGNED = (
 )
 
 
-def signed_text(body: Mapping[str, Any]) -> str:
-    """What a void's `security.check_sum` is made of: these values as sent, one behind the other, nothing between; what is missing is
-    empty."""
-    return "".join(_as_sent(body.get(outer), inner) for outer, inner in _SIGNED)
+def signed_values(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a void's `security.check_sum` is made of: these values as sent; what is missing is empty."""
+    return tuple(_as_sent(body.get(outer), inner) for outer, inner in _SIGNED)
 
 
-def signed_text_of_push(body: Mapping[str, Any]) -> str:
+def signed_values_of_push(body: Mapping[str, Any]) -> tuple[str, ...]:
     """The same of a push, which has no `ovo_payment`: one that is sent all the same could hold the amount's last digits."""
-    return signed_text({name: block for name, block in body.items() if name != "ovo_payment"})
+    return signed_values({name: block for name, block in body.items() if name != "ovo_payment"})
 
 
 def _as_sent(block: Any, name: str) -> str:
@@ -38,8 +37,8 @@ def _as_sent(block: Any, name: str) -> str:
     return "" if value is None or isinstance(value, Mapping | list) else str(value)
 
 
-CHECK_SUM = BodySignature(client_id=("client", "id"), check_sum=("security", "check_sum"), text=signed_text)
-PUSH_CHECK_SUM = BodySignature(client_id=("client", "id"), check_sum=("security", "check_sum"), text=signed_text_of_push)
+CHECK_SUM = BodySignature(client_id=("client", "id"), check_sum=("security", "check_sum"), values=signed_values)
+PUSH_CHECK_SUM = BodySignature(client_id=("client", "id"), check_sum=("security", "check_sum"), values=signed_values_of_push)
 
 Counter = Annotated[int, Meta(ge=0, le=999_999_999_999)]
 

@@ -8,7 +8,7 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ from gerbang.protocols.nonsnap.errors import BY_REASON, Rejected, answer_to, bod
 from gerbang.protocols.nonsnap.headers import check_timestamp, is_genuine, read_headers
 from gerbang.protocols.nonsnap.replies import ReplyKey, first_reply, keep_reply, reply_key, request_id_was_used
 from gerbang.protocols.nonsnap.signature import check_sum, sign, string_to_sign, targets_of
+from gerbang.protocols.nonsnap.signed_bodies import SignedBody, keep_signed_body, meaning_of
 from gerbang.settings import Settings
 from gerbang.storage import Database, Retry, StorageBusy, Tx
 
@@ -35,8 +36,16 @@ _REPEAT_WAIT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Caller:
+    """Who calls, and what they call it.
+
+    signed_body    the body's own check sum and what it was made of, where a body has one
+    is_by_headers  the headers are signed too: then they say which body is meant
+    """
+
     merchant: Merchant
     request_id: str
+    signed_body: SignedBody | None = None
+    is_by_headers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,21 +148,21 @@ class NonSnap:
         signed = await self._by_body(endpoint.body_signature, read_object(request.body))
         if request.headers.get("client-id", "").strip() not in ("", signed.merchant.client_id):
             raise Rejected(errors.INVALID_CLIENT_ID)
-        return caller or signed
+        return signed if caller is None else replace(caller, signed_body=signed.signed_body)
 
     async def _by_body(self, signature: BodySignature, body: Mapping[str, Any]) -> _Caller:
         """Who signed the body. What is signed names the call, there being no Request-Id: the same body is the same call."""
         client_id, sent = [_text_at(body, way) for way in (signature.client_id, signature.check_sum)]
         if not (client_id.isascii() and client_id.isprintable()):
             raise Rejected(errors.INVALID_CLIENT_ID)
-        text = signature.text(body)
+        text, meaning = signature.text(body), meaning_of(signature.values(body))
         for fresh in (False, True):  # the key may have changed a moment ago
             merchant = await self._directory.find(client_id, fresh=fresh)
             if merchant is None:
                 raise Rejected(errors.INVALID_CLIENT_ID)
             wanted = check_sum(text, merchant.secret_key)
             if hmac.compare_digest(sent.encode(errors="replace"), wanted.encode()):
-                return _Caller(merchant, wanted)
+                return _Caller(merchant, wanted, SignedBody(wanted, meaning), is_by_headers=False)
         if self._settings.is_sandbox:
             name = ".".join(signature.check_sum)
             log.warning("wrong %s from %s; it is the SHA-256 of %r and, without a space, the secret key", name, client_id, text)
@@ -269,6 +278,10 @@ class NonSnap:
         def act(tx: Tx) -> bytes | Asking[bytes]:
             if fault is not None:
                 raise fault
+            body_is_its_own = caller.signed_body is None or keep_signed_body(tx, caller.merchant.client_id, caller.signed_body)
+            if not (body_is_its_own or caller.is_by_headers):
+                # Somebody saw that body and moved the borders between its values: the secret key was not asked.
+                raise Rejected(errors.INVALID_SIGNATURE)
             return settle(endpoint.action(call(tx), body), call, _encode)
 
         return act
