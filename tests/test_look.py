@@ -34,7 +34,7 @@ ORDER = OrderView(
     now=NOW,
 )
 DEMO = (DemoAccount("siti", "Siti Rahmawati", "rich", "081234567890", "142536"),)
-LOGIN = {"order": ORDER, "phone": "", "pin": "", "errors": (), "attempts_left": None, "demo_accounts": DEMO}
+LOGIN = {"order": ORDER, "phone": "", "pin": "", "errors": (), "attempts_left": None, "unblocking": False, "demo_accounts": DEMO}
 CONFIRM = {
     "order": ORDER,
     "account_name": "Siti Rahmawati",
@@ -70,6 +70,11 @@ STATES: dict[str, tuple[str, dict[str, object]]] = {
     "bank": ("result.html", {**RESULT, "state": "waiting", "by_card": True}),
     **{topic: ("info.html", {"topic": topic}) for topic in ("help", "privacy", "terms")},
     **{kind: ("error.html", {"kind": kind}) for kind in ("not_found", "broken", "replaced")},
+    "login, code sent": ("doku_wallet/login.html", {**LOGIN, "unblocking": True}),
+    "login, wrong code": (
+        "doku_wallet/login.html",
+        {**LOGIN, "unblocking": True, "errors": (FieldError("code", "unblock_code_wrong"),)},
+    ),
     **{
         f"login, {'+'.join(keys)} {left}": (
             "doku_wallet/login.html",
@@ -89,6 +94,7 @@ STATES: dict[str, tuple[str, dict[str, object]]] = {
             (("session_over",), None),
             (("try_later",), None),
             (("account_locked",), None),
+            (("login_blocked",), None),
             (("topup_limit",), None),
         ]
     },

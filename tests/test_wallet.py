@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from gerbang.clock import WIB
 from gerbang.errors import Reason, Refused
 from gerbang.ledger import Transfer, account, post
 from gerbang.money import Rupiah
-from gerbang.settings import Settings
+from gerbang.settings import Settings, load_settings
 from gerbang.storage import Database, Tx, open_database
 from gerbang.wallet import (
     Account,
@@ -37,7 +38,7 @@ from gerbang.wallet import (
     unlock,
     wallet_ledger_account,
 )
-from gerbang.wallet.pins import MAX_WRONG_PINS, PinCheck, _count_attempt
+from gerbang.wallet.pins import MAX_WRONG_PINS, PIN_BLOCK, PinCheck, send_unblocking_code, unblock
 from support.gateway import NOON
 
 LIMITS = WalletLimits.of(Settings())
@@ -212,16 +213,29 @@ def test_the_real_hasher_opens_the_account(database: Database, siti: Account) ->
     assert guess(database, "000000", hasher=HASHER).outcome is PinOutcome.WRONG
 
 
-def test_three_wrong_pins_lock_the_account_and_then_the_right_one_opens_nothing(database: Database, siti: Account) -> None:
-    checks = [guess(database, "000000") for _ in range(3)]
+def wrong_pins(database: Database, phone: str = "6281234567890") -> int:
+    """How many are counted against a number."""
+    row = database.read_now(lambda tx: tx.one("select wrong from pin_count where phone = :phone", {"phone": phone}))
+    return row["wrong"] if row else 0
 
-    assert [(check.outcome, check.attempts_left) for check in checks] == [
-        (PinOutcome.WRONG, 2),
-        (PinOutcome.WRONG, 1),
-        (PinOutcome.LOCKED, 0),
+
+@pytest.mark.parametrize("phone", [PHONE, "081199999999"])
+def test_three_wrong_pins_block_the_number_for_half_an_hour_whether_it_has_an_account_or_not(
+    database: Database, siti: Account, phone: str
+) -> None:
+    checks = [guess(database, pin, phone) for pin in ("000000", "000001", "000002", PIN)]
+
+    assert [(check.outcome, check.attempts_left, check.blocked_now) for check in checks] == [
+        (PinOutcome.WRONG, 2, False),
+        (PinOutcome.WRONG, 1, False),
+        (PinOutcome.BLOCKED, 0, True),
+        (PinOutcome.BLOCKED, 0, False),
     ]
-    assert current(database, siti).status is AccountStatus.LOCKED
-    assert guess(database, PIN).outcome is PinOutcome.LOCKED
+    assert {check.account for check in checks} == {None}
+    assert current(database, siti).status is AccountStatus.ACTIVE
+    after = datetime.now(UTC) + PIN_BLOCK
+    again = asyncio.run(confirm_pin(database, QuickHasher(), phone, PIN, now=after))
+    assert again.outcome is (PinOutcome.RIGHT if phone == PHONE else PinOutcome.WRONG)
 
 
 def test_a_right_pin_resets_the_count(database: Database, siti: Account) -> None:
@@ -251,9 +265,18 @@ def test_of_20_wrong_guesses_at_once_at_most_three_are_evaluated(database: Datab
 
     checks = asyncio.run(at_once())
 
-    assert len(hasher.asked) <= MAX_WRONG_PINS
-    assert not [check for check in checks if check.outcome is PinOutcome.RIGHT]
-    assert current(database, siti).status is AccountStatus.LOCKED
+    assert len(hasher.asked) == MAX_WRONG_PINS
+    assert Counter(check.outcome for check in checks) == {PinOutcome.WRONG: 2, PinOutcome.BLOCKED: 18}
+
+
+def test_the_right_pin_twenty_times_at_once_is_right_twenty_times(database: Database, siti: Account) -> None:
+    """A button that is pressed again and again is no guessing."""
+
+    async def at_once() -> list[PinCheck]:
+        return await asyncio.gather(*[confirm_pin(database, HASHER, PHONE, PIN) for _ in range(20)])
+
+    assert {check.outcome for check in asyncio.run(at_once())} == {PinOutcome.RIGHT}
+    assert wrong_pins(database) == 0
 
 
 def test_the_right_pin_among_many_guesses_at_once_never_opens_a_locked_account(database: Database, siti: Account) -> None:
@@ -273,12 +296,15 @@ def test_a_crash_between_counting_and_settling_leaves_a_counted_attempt(database
         def verify(self, pin_hash: str | None, pin: str) -> bool:
             raise MemoryError("the process died here")
 
-    for attempt in range(MAX_WRONG_PINS):
+    for _ in range(MAX_WRONG_PINS):
         with pytest.raises(MemoryError):
             guess(database, "000000", hasher=Crash())
-        assert current(database, siti).wrong_pins == attempt + 1
+    database.transact_now(lambda tx: tx.execute("update pin_count set touched_real_at = touched_real_at - 60001"))
 
-    assert guess(database, PIN).outcome is PinOutcome.LOCKED
+    assert guess(database, PIN).outcome is PinOutcome.BLOCKED
+    assert guess(database, PIN).outcome is PinOutcome.BLOCKED
+    later = datetime.now(UTC) + PIN_BLOCK
+    assert asyncio.run(confirm_pin(database, QuickHasher(), PHONE, PIN, now=later)).outcome is PinOutcome.RIGHT
 
 
 @pytest.mark.parametrize("meanwhile", ["locked", "closed", "another PIN"])
@@ -313,8 +339,77 @@ def test_who_cannot_sign_in_is_answered_the_same_way_and_as_slowly(database: Dat
 
     checks = [guess(database, PIN, phone, hasher) for _ in range(4)]
 
-    assert checks == [PinCheck(PinOutcome.UNKNOWN, None, 0)] * 4
-    assert hasher.asked == [(None, PIN)] * 4  # the slow hash is computed all the same
+    others = [guess(database, "000000", "081234567893", hasher) for _ in range(4)]
+    assert [(one.outcome, one.account, one.attempts_left) for one in checks] == [
+        (one.outcome, one.account, one.attempts_left) for one in others
+    ]
+    assert hasher.asked[:3] == [(None, PIN)] * 3  # the slow hash is computed all the same
+
+
+def test_known_and_unknown_numbers_cost_the_same_statements(database: Database, siti: Account) -> None:
+    def statements(phone: str) -> list[list[str]]:
+        said: list[list[str]] = []
+
+        class Counting(QuickHasher):
+            pass
+
+        async def watched() -> None:
+            transact = database.transact
+
+            async def counted(fn: Callable[[Tx], Any]) -> Any:
+                return await transact(lambda tx: fn(Overheard(tx, said)))
+
+            database.transact = counted  # type: ignore[method-assign]
+            try:
+                await confirm_pin(database, Counting(), phone, "000000")
+            finally:
+                database.transact = transact  # type: ignore[method-assign]
+
+        asyncio.run(watched())
+        return said
+
+    assert statements(PHONE) == statements("081199999999")
+
+
+class Overheard:
+    """A transaction that says which statements it ran."""
+
+    def __init__(self, tx: Tx, said: list[list[str]]) -> None:
+        self._tx = tx
+        self._said: list[str] = []
+        said.append(self._said)
+
+    def __getattr__(self, name: str) -> Any:
+        ask = getattr(self._tx, name)
+
+        def asked(sql: str, *params: Any) -> Any:
+            self._said.append(sql)
+            return ask(sql, *params)
+
+        return asked
+
+
+def test_the_owner_ends_a_block_with_a_code_and_nobody_else_does(database: Database, siti: Account) -> None:
+    settings = load_settings(env={}, given={"fixed_otp": "271828"})
+    for _ in range(3):
+        guess(database, "000000")
+
+    def ask(phone: str) -> None:
+        database.transact_now(lambda tx: send_unblocking_code(tx, phone, settings=settings, now=NOON))
+
+    def enter(phone: str, code: str) -> bool:
+        return database.transact_now(lambda tx: unblock(tx, phone, code, settings=settings, now=NOON))
+
+    assert not enter(PHONE, "271828"), "none was sent"
+    ask("081199999999")
+    ask(PHONE)
+    assert database.read_now(lambda tx: [row["phone"] for row in tx.all("select phone from message")]) == ["6281234567890"]
+    assert not enter("081199999999", "271828")
+    assert not enter(PHONE, "000000")
+    assert guess(database, PIN).outcome is PinOutcome.BLOCKED
+    assert enter("+62 812-3456-7890", "271828")
+    assert not enter(PHONE, "271828"), "a code opens once"
+    assert guess(database, PIN).outcome is PinOutcome.RIGHT
 
 
 def test_a_new_pin_replaces_the_old_one(database: Database, siti: Account) -> None:
@@ -322,18 +417,9 @@ def test_a_new_pin_replaces_the_old_one(database: Database, siti: Account) -> No
 
     database.transact_now(lambda tx: set_pin(tx, siti.id, HASHER.hash("135790")))
 
-    assert current(database, siti).wrong_pins == 0
+    assert wrong_pins(database) == 0
     assert guess(database, PIN, hasher=HASHER).outcome is PinOutcome.WRONG
     assert guess(database, "135790", hasher=HASHER).outcome is PinOutcome.RIGHT
-
-
-def test_counting_and_reading_are_one_step(database: Database, siti: Account) -> None:
-    with ThreadPoolExecutor(16) as threads:
-        outcomes = Counter(
-            threads.map(lambda _: database.transact_now(lambda tx: _count_attempt(tx, PHONE, NOON)).outcome, range(16))
-        )
-
-    assert outcomes == {PinOutcome.WRONG: 3, PinOutcome.LOCKED: 13}
 
 
 def test_a_pin_is_nowhere_in_the_database_file(tmp_path: Path) -> None:

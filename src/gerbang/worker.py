@@ -26,6 +26,7 @@ from gerbang.settings import Settings
 from gerbang.storage import Database, StorageBusy, Tx
 from gerbang.stragglers import Stragglers
 from gerbang.wallet.bindings import purge_auth_codes
+from gerbang.wallet.pins import purge_pin_counts
 
 log = logging.getLogger(__name__)
 
@@ -185,6 +186,7 @@ class Worker:
             lambda tx: purge_replies(tx, real=real_now(), retention_s=retention_s),
             lambda tx: purge_snap(tx, now=self._clock.now()),
             lambda tx: purge_auth_codes(tx, now=self._clock.now()),
+            lambda tx: purge_pin_counts(tx, now=self._clock.now()),
         ):
             while await self._database.transact(purge):
                 await asyncio.sleep(0.05)  # leave room for payments in between

@@ -174,6 +174,34 @@ def test_an_unknown_number_reads_like_a_wrong_pin(sqlite_gateway: RunningGateway
     assert texts[0] == texts[1]
 
 
+@in_view("phone-id")
+def test_who_blocked_a_pin_by_mistake_opens_it_with_a_code_and_pays(
+    sqlite_gateway: RunningGateway, merchant: Listener, buyer_page: Page, view: str
+) -> None:
+    first = Buyer(sqlite_gateway, merchant, buyer_page)
+    first.open(view.split("-")[1])
+    for pin in ("999999", "999998", "999997"):
+        first.sign_in(SITI, pin)
+    expect(buyer_page.locator("[data-state=locked]")).to_be_visible()
+    buyer = Buyer(sqlite_gateway, merchant, buyer_page)
+
+    buyer.open(view.split("-")[1])
+    buyer.sign_in(SITI)
+    expect(buyer_page.locator("[role=alert]")).to_be_visible()
+    seen(buyer_page, f"pin-blocked-{view}")
+    buyer.press("code")
+    buyer_page.locator("input[name=code]").fill("000000")
+    buyer.press("unblock")
+    expect(buyer_page.locator("input[name=code]")).to_have_attribute("aria-invalid", "true")
+    seen(buyer_page, f"unblock-{view}")
+    buyer_page.locator("input[name=code]").fill("123456")
+    buyer.press("unblock")
+    buyer.sign_in(SITI)
+    buyer.press("pay")
+
+    expect(buyer_page.locator("[data-state=paid]")).to_be_visible()
+
+
 @in_view("desktop-en")
 def test_a_locked_account_is_told_and_another_may_pay(
     sqlite_gateway: RunningGateway, merchant: Listener, buyer_page: Page, view: str

@@ -51,6 +51,7 @@ _TABLES = (
     "transfer",
     "balance",
     "wallet_account",
+    "pin_count",
     "merchant",
     "instance",
 )

@@ -190,6 +190,14 @@ CREATE TABLE payment_code (
   payment_id TEXT NOT NULL,
   PRIMARY KEY (channel, code)
 );
+CREATE TABLE pin_count (
+  phone TEXT NOT NULL,
+  wrong INTEGER DEFAULT '0' NOT NULL,
+  under_way INTEGER DEFAULT '0' NOT NULL,
+  blocked_until BIGINT,
+  touched_real_at BIGINT NOT NULL,
+  PRIMARY KEY (phone)
+);
 CREATE TABLE reply (
   scope BLOB NOT NULL,
   body_hash BLOB NOT NULL,
@@ -337,11 +345,9 @@ CREATE TABLE wallet_account (
   name TEXT NOT NULL,
   email TEXT,
   pin_hash TEXT,
-  wrong_pins INTEGER NOT NULL,
   level TEXT NOT NULL,
   status TEXT NOT NULL,
   created_at BIGINT NOT NULL,
-  pin_blocked_until BIGINT,
   PRIMARY KEY (id),
   UNIQUE (phone)
 );
@@ -512,4 +518,4 @@ CREATE INDEX refund_open ON refund (created_at) WHERE state = 'PENDING';
 CREATE INDEX refund_payment ON refund (payment_id);
 CREATE INDEX refund_request ON refund (merchant_id, request_id);
 create table alembic_version (version_num varchar(32) not null, constraint alembic_version_pkc primary key (version_num));
-insert into alembic_version (version_num) values ('0006');
+insert into alembic_version (version_num) values ('0007');

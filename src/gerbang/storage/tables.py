@@ -189,11 +189,20 @@ wallet_account = Table(
     Column("name", Text, nullable=False),
     Column("email", Text),
     Column("pin_hash", Text),
-    Column("wrong_pins", Integer, nullable=False),
     Column("level", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("pin_blocked_until", BigInteger),
+)
+
+pin_count = Table(
+    "pin_count",
+    metadata,
+    Column("phone", Text, primary_key=True),
+    Column("wrong", Integer, nullable=False, server_default="0"),
+    Column("under_way", Integer, nullable=False, server_default="0"),
+    Column("blocked_until", BigInteger),
+    Column("touched_real_at", BigInteger, nullable=False),
+    comment="Wrong PINs by phone number, whether it has an account or not: what is answered tells nobody who has one",
 )
 
 notification = Table(

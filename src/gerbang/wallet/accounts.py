@@ -43,7 +43,6 @@ class Account:
     name: str
     email: str | None
     pin_hash: str | None = field(repr=False)
-    wrong_pins: int
     level: Level
     status: AccountStatus
     created_at: datetime
@@ -117,14 +116,13 @@ def create_account(
         "name": name.strip(),
         "email": email,
         "pin_hash": pin_hash,
-        "wrong_pins": 0,
         "level": level.value,
         "status": status.value,
         "created_at": to_ms(now),
     }
     written = tx.execute(
-        "insert into wallet_account (id, phone, phone_as_sent, name, email, pin_hash, wrong_pins, level, status, created_at)"
-        " values (:id, :phone, :phone_as_sent, :name, :email, :pin_hash, :wrong_pins, :level, :status, :created_at)"
+        "insert into wallet_account (id, phone, phone_as_sent, name, email, pin_hash, level, status, created_at)"
+        " values (:id, :phone, :phone_as_sent, :name, :email, :pin_hash, :level, :status, :created_at)"
         " on conflict do nothing",
         row,
     )
@@ -171,7 +169,6 @@ def _account(row: "Row | dict[str, object]") -> Account:
         name=str(row["name"]),
         email=row["email"],  # type: ignore[arg-type]
         pin_hash=row["pin_hash"],  # type: ignore[arg-type]
-        wrong_pins=row["wrong_pins"],  # type: ignore[arg-type]
         level=Level(str(row["level"])),
         status=AccountStatus(str(row["status"])),
         created_at=from_ms(row["created_at"]),  # type: ignore[arg-type]

@@ -1,13 +1,19 @@
-"""PINs: hashed with argon2id over a keyed hash, three wrong ones lock the account, or where asked for block the PIN for a while.
+"""PINs: hashed with argon2id over a keyed hash; three wrong ones block the phone number's PIN for half an hour.
 
-Checking takes three steps, because argon2 is slow on purpose and must not hold the writer: the attempt is counted in a
-transaction before the PIN is looked at, the hash is computed outside, and a right PIN takes the count back. Guessing in
-parallel therefore gains nothing, and a crash in the middle leaves a counted attempt, never a free one.
+Wrong ones are counted by phone number, whether it has an account or not, with the same statements and the same slow hash: what
+is answered, and how soon, tells nobody who has an account.
+
+Checking takes three steps, because argon2 is slow on purpose and must not hold the writer: a try is reserved in a transaction
+before the PIN is looked at, the hash is computed outside, and the answer is counted in another. Tries reserved and wrong ones
+together are never more than three, so guessing in parallel gains nothing; whoever finds none left waits for those under way, so
+that pressing a button six times with the right PIN is no guessing. A try whose process died counts as a wrong one.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,10 +23,18 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from gerbang.clock import from_ms, real_now, to_ms
 from gerbang.errors import Reason, Refused
-from gerbang.storage import Database, Tx
-from gerbang.wallet.accounts import Account, AccountStatus, find_account, get_account
+from gerbang.settings import Settings
+from gerbang.storage import Database, Row, StorageBusy, Tx
+from gerbang.wallet.accounts import Account, AccountStatus, find_account, get_account, normalise_phone
+from gerbang.wallet.otp import CodeOutcome, check_code, send_code
 
 MAX_WRONG_PINS = 3
+PIN_BLOCK = timedelta(minutes=30)
+
+_DEAD_AFTER = timedelta(seconds=60)  # no hash takes that long: whoever reserved the try is gone
+_LONGEST_WAIT_S = 5.0
+_FORGOTTEN_AFTER = timedelta(days=1)
+_LONGEST_NAME = 64
 
 
 class PinOutcome(StrEnum):
@@ -28,17 +42,19 @@ class PinOutcome(StrEnum):
 
     RIGHT = "RIGHT"
     WRONG = "WRONG"
+    """Or no such account, or none with a PIN."""
+    BLOCKED = "BLOCKED"
     LOCKED = "LOCKED"
-    UNKNOWN = "UNKNOWN"
-    """No such account, or none with a PIN: told to the customer exactly as WRONG is."""
+    """The right one, of an account that the operator has locked."""
 
 
 @dataclass(frozen=True, slots=True)
 class PinCheck:
-    """The outcome, the account when there is one, and how many wrong PINs are left before it locks.
+    """The outcome, and how many wrong PINs are left before they block it.
 
+    account        whose PIN it is; None unless it was right
     blocked_now    this very PIN was the last wrong one
-    blocked_until  the account stays open, its PIN opens nothing until then
+    blocked_until  no PIN opens anything until then
     """
 
     outcome: PinOutcome
@@ -78,107 +94,162 @@ class PinHasher:
 
 
 async def confirm_pin(
-    database: Database,
-    hasher: PinHasher,
-    phone_or_id: str,
-    pin: str,
-    *,
-    now: datetime | None = None,
-    block_for: timedelta | None = None,
+    database: Database, hasher: PinHasher, phone_or_id: str, pin: str, *, now: datetime | None = None
 ) -> PinCheck:
     """Check a customer's PIN and remember the attempt. Runs two transactions with the slow hash between them.
 
-    now        business time; the machine's when not given
-    block_for  the last wrong PIN blocks the PIN this long; when not given it locks the account until somebody opens it
+    now  business time; the machine's when not given
+
+    Raises StorageBusy when tries under way do not end.
     """
     at = now or real_now()
-    until = at + block_for if block_for else None
-    check = await database.transact(lambda tx: _count_attempt(tx, phone_or_id, at, until))
-    if check.outcome is PinOutcome.LOCKED:
-        return check
-    stored = check.account.pin_hash if check.account else None
-    right = await asyncio.get_running_loop().run_in_executor(None, hasher.verify, stored, pin)
-    account_id = check.account.id if check.account else None
-    return await database.transact(lambda tx: _settle_attempt(tx, account_id, stored, right=right, block_until=until))
+    deadline = time.monotonic() + _LONGEST_WAIT_S
+    while (begun := await database.transact(lambda tx: _begin(tx, phone_or_id, at))) is None:
+        if time.monotonic() > deadline:
+            raise StorageBusy("checks of this PIN are under way")
+        await asyncio.sleep(0.02)
+    if isinstance(begun, PinCheck):
+        return begun
+    right = await asyncio.get_running_loop().run_in_executor(None, hasher.verify, begun.pin_hash, pin)
+    return await database.transact(lambda tx: _end(tx, begun, at, right=right))
 
 
-def _count_attempt(tx: Tx, phone_or_id: str, now: datetime, block_until: datetime | None = None) -> PinCheck:
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One that is under way. Without an account it cannot be right."""
+
+    phone: str
+    account_id: str | None
+    pin_hash: str | None
+
+
+def _begin(tx: Tx, phone_or_id: str, now: datetime) -> _Try | PinCheck | None:
+    """Reserve a try; None while others hold all there are."""
     customer = find_account(tx, phone_or_id)
-    if customer is None or customer.status is AccountStatus.CLOSED or customer.pin_hash is None:
-        return PinCheck(PinOutcome.UNKNOWN, None, 0)
+    phone = customer.phone if customer else _as_counted(phone_or_id)
+    real = real_now()
+    count = _hold_count(tx, phone)
+    wrong, under_way, until = count["wrong"], count["under_way"], count["blocked_until"]
+    if until is not None and until <= to_ms(now):
+        wrong, until = 0, None
+    if under_way and not to_ms(real - _DEAD_AFTER) <= count["touched_real_at"] <= to_ms(real + _DEAD_AFTER):
+        wrong, under_way = wrong + under_way, 0
+    if wrong >= MAX_WRONG_PINS and until is None:
+        until = to_ms(now + PIN_BLOCK)
+    is_free = until is None and wrong + under_way < MAX_WRONG_PINS
+    _keep_count(tx, phone, wrong=wrong, under_way=under_way + is_free, blocked_until=until, real=real)
+    if until is not None:
+        return PinCheck(PinOutcome.BLOCKED, None, 0, blocked_until=from_ms(until))
+    if not is_free:
+        return None
+    opens = customer is not None and customer.status is not AccountStatus.CLOSED
+    return _Try(phone, customer.id if customer else None, customer.pin_hash if customer and opens else None)
+
+
+def _end(tx: Tx, begun: _Try, now: datetime, *, right: bool) -> PinCheck:
+    count = _hold_count(tx, begun.phone)
+    # Meanwhile the account may have been closed, or got another PIN: then this one opens nothing.
+    customer = get_account(tx, begun.account_id) if right and begun.account_id else None
+    if customer is not None and (customer.pin_hash != begun.pin_hash or customer.status is AccountStatus.CLOSED):
+        customer = None
+    wrong, until = count["wrong"], count["blocked_until"]
+    if customer is None:
+        wrong += 1
+    elif until is None:
+        wrong = 0
+    blocked_now = wrong >= MAX_WRONG_PINS and until is None
+    if blocked_now:
+        until = to_ms(now + PIN_BLOCK)
+    under_way = max(0, count["under_way"] - 1)
+    _keep_count(tx, begun.phone, wrong=wrong, under_way=under_way, blocked_until=until, real=real_now())
+    if customer is not None and until is None:
+        outcome = PinOutcome.LOCKED if customer.status is AccountStatus.LOCKED else PinOutcome.RIGHT
+        return PinCheck(outcome, customer, MAX_WRONG_PINS)
+    if until is not None:
+        return PinCheck(PinOutcome.BLOCKED, None, 0, blocked_now=blocked_now, blocked_until=from_ms(until))
+    return PinCheck(PinOutcome.WRONG, None, MAX_WRONG_PINS - wrong)
+
+
+def _as_counted(phone_or_id: str) -> str:
+    """Whom a guess is counted against when there is no such account."""
+    try:
+        return normalise_phone(phone_or_id)
+    except Refused:
+        return phone_or_id.strip()[:_LONGEST_NAME]
+
+
+def _hold_count(tx: Tx, phone: str) -> Row:
+    tx.execute("insert into pin_count (phone, touched_real_at) values (:phone, 0) on conflict do nothing", {"phone": phone})
+    count = tx.one("update pin_count set wrong = wrong where phone = :phone returning *", {"phone": phone})
+    assert count is not None, phone
+    return count
+
+
+def _keep_count(tx: Tx, phone: str, *, wrong: int, under_way: int, blocked_until: int | None, real: datetime) -> None:
     tx.execute(
-        "update wallet_account set wrong_pins = 0, pin_blocked_until = null where id = :id and pin_blocked_until <= :now",
-        {"id": customer.id, "now": to_ms(now)},
+        "update pin_count set wrong = :wrong, under_way = :under_way, blocked_until = :until, touched_real_at = :real"
+        " where phone = :phone",
+        {"phone": phone, "wrong": wrong, "under_way": under_way, "until": blocked_until, "real": to_ms(real)},
     )
-    counted = tx.execute(
-        "update wallet_account set wrong_pins = wrong_pins + 1 where id = :id and status = 'ACTIVE' and wrong_pins < :most",
-        {"id": customer.id, "most": MAX_WRONG_PINS},
-    )
-    if counted != 1 and block_until is not None:
-        # Counted to the last, and never ended: the process died over each. Blocked like any other, so that the block ends.
-        tx.execute(
-            "update wallet_account set pin_blocked_until = :until"
-            " where id = :id and status = 'ACTIVE' and pin_blocked_until is null",
-            {"id": customer.id, "until": to_ms(block_until)},
-        )
-    if counted != 1:
-        return PinCheck(PinOutcome.LOCKED, get_account(tx, customer.id), 0, blocked_until=pin_blocked_until(tx, customer.id))
-    return PinCheck(PinOutcome.WRONG, customer, 0)
-
-
-def _settle_attempt(
-    tx: Tx, account_id: str | None, stored: str | None, *, right: bool, block_until: datetime | None = None
-) -> PinCheck:
-    if account_id is None:
-        return PinCheck(PinOutcome.UNKNOWN, None, 0)
-    if right:
-        # Meanwhile the account may have been locked or closed, or got another PIN: then this one opens nothing.
-        opened = tx.execute(
-            "update wallet_account set wrong_pins = 0, pin_blocked_until = null"
-            " where id = :id and status = 'ACTIVE' and pin_hash = :stored",
-            {"id": account_id, "stored": stored},
-        )
-        if opened == 1:
-            return PinCheck(PinOutcome.RIGHT, get_account(tx, account_id), MAX_WRONG_PINS)
-    customer = get_account(tx, account_id)
-    left = max(0, MAX_WRONG_PINS - customer.wrong_pins)
-    if left == 0 and block_until is not None:
-        blocked = tx.execute(
-            "update wallet_account set pin_blocked_until = :until"
-            " where id = :id and status = 'ACTIVE' and pin_blocked_until is null",
-            {"id": account_id, "until": to_ms(block_until)},
-        )
-        until = pin_blocked_until(tx, account_id)
-        return PinCheck(PinOutcome.LOCKED, customer, 0, blocked_now=blocked == 1, blocked_until=until)
-    if left == 0:
-        tx.execute("update wallet_account set status = 'LOCKED' where id = :id and status = 'ACTIVE'", {"id": account_id})
-    if left == 0 or customer.status is not AccountStatus.ACTIVE:
-        return PinCheck(PinOutcome.LOCKED, get_account(tx, account_id), 0, blocked_now=left == 0)
-    return PinCheck(PinOutcome.WRONG, customer, left)
 
 
 def pin_blocked_until(tx: Tx, account_id: str) -> datetime | None:
-    """Until when the PIN opens nothing, or None."""
-    row = tx.one("select pin_blocked_until from wallet_account where id = :id", {"id": account_id})
-    return None if row is None or row["pin_blocked_until"] is None else from_ms(row["pin_blocked_until"])
+    """Until when the account's PIN opens nothing, or None."""
+    row = tx.one(
+        "select c.blocked_until as until from wallet_account a join pin_count c on c.phone = a.phone where a.id = :id",
+        {"id": account_id},
+    )
+    return None if row is None or row["until"] is None else from_ms(row["until"])
+
+
+def free_pin(tx: Tx, account_id: str) -> None:
+    """Forget wrong PINs and end the block, if there is one. Raises Refused(ACCOUNT_NOT_FOUND)."""
+    phone = get_account(tx, account_id).phone
+    tx.execute("update pin_count set wrong = 0, blocked_until = null where phone = :phone", {"phone": phone})
+
+
+def send_unblocking_code(tx: Tx, phone_or_id: str, *, settings: Settings, now: datetime) -> None:
+    """Send the owner of a blocked PIN a one-time password that ends the block. Whether there is such an owner is told nobody."""
+    customer = find_account(tx, phone_or_id)
+    if customer is None or customer.pin_hash is None or pin_blocked_until(tx, customer.id) is None:
+        return
+    with contextlib.suppress(Refused):  # five an hour, as of every password; saying so would tell who has an account
+        send_code(tx, subject=_unblocking(customer.phone), phone=customer.phone, settings=settings, now=now)
+
+
+def unblock(tx: Tx, phone_or_id: str, entered: str, *, settings: Settings, now: datetime) -> bool:
+    """End the block if this is the one-time password that was sent for it. The caller commits, whatever it was."""
+    customer = find_account(tx, phone_or_id)
+    subject = _unblocking(customer.phone if customer else _as_counted(phone_or_id))
+    right = check_code(tx, subject=subject, entered=entered, settings=settings, now=now) is CodeOutcome.RIGHT
+    if right and customer is not None:
+        free_pin(tx, customer.id)
+    return right
+
+
+def _unblocking(phone: str) -> str:
+    return f"unblock:{phone}"
+
+
+def purge_pin_counts(tx: Tx, *, now: datetime, limit: int = 1_000) -> int:
+    """Forget wrong PINs that nobody added to for a day; how many numbers."""
+    return tx.execute(
+        "delete from pin_count where phone in (select phone from pin_count where touched_real_at < :before"
+        " and (blocked_until is null or blocked_until <= :now) limit :limit)",
+        {"before": to_ms(real_now() - _FORGOTTEN_AFTER), "now": to_ms(now), "limit": limit},
+    )
 
 
 def set_pin(tx: Tx, account_id: str, pin_hash: str) -> None:
     """Give an account a new PIN (already hashed)."""
     get_account(tx, account_id)
-    tx.execute(
-        "update wallet_account set pin_hash = :pin_hash, wrong_pins = 0, pin_blocked_until = null where id = :id",
-        {"id": account_id, "pin_hash": pin_hash},
-    )
+    tx.execute("update wallet_account set pin_hash = :pin_hash where id = :id", {"id": account_id, "pin_hash": pin_hash})
+    free_pin(tx, account_id)
 
 
 def unlock(tx: Tx, account_id: str) -> None:
     """Let a locked account in again. Raises Refused: ACCOUNT_NOT_FOUND, ACCOUNT_CLOSED (it stays closed)."""
-    get_account(tx, account_id)
-    opened = tx.execute(
-        "update wallet_account set status = 'ACTIVE', wrong_pins = 0, pin_blocked_until = null"
-        " where id = :id and status <> 'CLOSED'",
-        {"id": account_id},
-    )
+    free_pin(tx, account_id)
+    opened = tx.execute("update wallet_account set status = 'ACTIVE' where id = :id and status <> 'CLOSED'", {"id": account_id})
     if opened != 1:
         raise Refused(Reason.ACCOUNT_CLOSED, account_id=account_id)

@@ -20,10 +20,10 @@ INFO: dict[Lang, dict[InfoTopic, tuple[Section, ...]]] = {
                 ),
             ),
             (
-                "PIN salah atau akun terkunci",
+                "PIN salah",
                 (
-                    "Setelah tiga kali PIN salah, akun dikunci agar orang lain tidak dapat menebaknya. Saldo Anda aman. "
-                    "Penyedia dompet Anda yang dapat membuka akun itu.",
+                    "Setelah tiga kali PIN salah, PIN diblokir 30 menit agar orang lain tidak dapat menebaknya. Saldo Anda aman. "
+                    "Saat masuk lagi, Anda dapat meminta kode lewat SMS yang langsung membukanya.",
                     "Petugas kami tidak pernah menanyakan PIN.",
                 ),
             ),
@@ -119,10 +119,10 @@ INFO: dict[Lang, dict[InfoTopic, tuple[Section, ...]]] = {
                 ),
             ),
             (
-                "Wrong PIN or locked account",
+                "Wrong PIN",
                 (
-                    "After three wrong PINs the account is locked, so that nobody else can guess it. Your balance is safe. "
-                    "The provider of your wallet can open the account again.",
+                    "After three wrong PINs the PIN is blocked for 30 minutes, so that nobody else can guess it. Your balance is safe. "
+                    "When you sign in you can have a code sent by SMS that unblocks it at once.",
                     "Our staff never ask for your PIN.",
                 ),
             ),

@@ -5,8 +5,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from support.gateway import RunningGateway
-from support.gateway import lent_gateway
+from support.gateway import RunningGateway, lent_gateway
 from support.provider_orders import Shop, assert_refused
 
 SAMPLE = {

@@ -24,7 +24,7 @@ from gerbang.protocols.nonsnap.outcomes import close_unpaid
 from gerbang.storage import Tx
 from gerbang.wallet import Account, PinOutcome, balance, confirm_pin, get_account, mask_phone, normalise_phone, top_up
 from gerbang.wallet.demo import DEMO_ACCOUNTS, DEMO_PIN
-from gerbang.wallet.pins import MAX_WRONG_PINS
+from gerbang.wallet.pins import MAX_WRONG_PINS, send_unblocking_code, unblock
 from gerbang.web import sessions
 from gerbang.web.i18n import choose_language
 from gerbang.web.pages import page_response
@@ -94,6 +94,10 @@ class WalletPages:
         match _text(form, "action"):
             case "login":
                 return await self._act_login(visit, form)
+            case "code":
+                return await self._act_code(visit, form)
+            case "unblock":
+                return await self._act_unblock(visit, form)
             case "pay":
                 return await self._act_pay(visit, form)
             case "cancel":
@@ -121,12 +125,14 @@ class WalletPages:
                 minutes=self._wiring.settings.page_session_min,
             )
             return await self._confirm(visit, check.account, session)
-        if check.outcome is PinOutcome.LOCKED and check.account is not None and check.account.wrong_pins < MAX_WRONG_PINS:
-            # Locked before this page saw it: another account may still pay.
+        if check.outcome is PinOutcome.LOCKED:
             return self._login(visit, phone=phone, errors=[FieldError("", "account_locked")], status=422)
-        return await self._wrong_pin(visit, phone, attempts_left=check.attempts_left, outcome=check.outcome)
+        if check.outcome is PinOutcome.BLOCKED and not check.blocked_now:
+            # Blocked before this page saw it: another account may still pay.
+            return self._login(visit, phone=phone, errors=[FieldError("", "login_blocked")], status=422)
+        return await self._wrong_pin(visit, phone, attempts_left=check.attempts_left)
 
-    async def _wrong_pin(self, visit: _Visit, phone: str, *, attempts_left: int, outcome: PinOutcome) -> Response:
+    async def _wrong_pin(self, visit: _Visit, phone: str, *, attempts_left: int) -> Response:
         """Count on this payment's page. An unknown number counts and reads like a known one, so accounts cannot be listed."""
 
         def count(tx: Tx) -> int:
@@ -140,12 +146,24 @@ class WalletPages:
             if refused.reason is not Reason.PAYMENT_MOVED_ON:
                 raise
             return self._see(visit)
-        left = MAX_WRONG_PINS - wrong
-        if outcome is PinOutcome.WRONG:
-            left = min(left, attempts_left)
-        if left <= 0 or outcome is PinOutcome.LOCKED:
+        left = min(MAX_WRONG_PINS - wrong, attempts_left)
+        if left <= 0:
             return await self._close(visit, Move.DECLINED, failure="WRONG_PIN")
         return self._login(visit, phone=phone, errors=[FieldError("pin", "wrong_login")], attempts_left=left, status=422)
+
+    async def _act_code(self, visit: _Visit, form: FormData) -> Response:
+        """Whose PIN others have blocked has a one-time password sent. Whoever has no account reads the same."""
+        phone, now = _text(form, "phone"), self._wiring.clock.now()
+        settings = self._wiring.settings
+        await self._wiring.database.transact(lambda tx: send_unblocking_code(tx, phone, settings=settings, now=now))
+        return self._login(visit, phone=phone, unblocking=True)
+
+    async def _act_unblock(self, visit: _Visit, form: FormData) -> Response:
+        phone, code, now = _text(form, "phone"), _text(form, "code"), self._wiring.clock.now()
+        settings = self._wiring.settings
+        if await self._wiring.database.transact(lambda tx: unblock(tx, phone, code, settings=settings, now=now)):
+            return self._login(visit, phone=phone)
+        return self._login(visit, phone=phone, errors=[FieldError("code", "unblock_code_wrong")], unblocking=True, status=422)
 
     async def _act_pay(self, visit: _Visit, form: FormData) -> Response:
         session = _text(form, "session")
@@ -314,6 +332,7 @@ class WalletPages:
         pin: str = "",
         errors: Sequence[FieldError] = (),
         attempts_left: int | None = None,
+        unblocking: bool = False,
         status: int = 200,
     ) -> Response:
         return self._page(
@@ -324,6 +343,7 @@ class WalletPages:
             pin=pin,
             errors=tuple(errors),
             attempts_left=attempts_left,
+            unblocking=unblocking,
             demo_accounts=self._demo_accounts(),
         )
 

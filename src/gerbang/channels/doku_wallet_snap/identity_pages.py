@@ -8,7 +8,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gerbang.channels.doku_wallet_snap.front import Front, Throttle, is_id, leave, phone_error, pin_error, text
-from gerbang.channels.doku_wallet_snap.purchase import PIN_BLOCK
 from gerbang.channels.doku_wallet_snap.registration import BIND_PATH, CREATE_PIN_PATH
 from gerbang.channels.doku_wallet_snap.views import Ending, Gate, Payer
 from gerbang.channels.doku_wallet_snap.weak_pins import is_weak_pin
@@ -228,14 +227,8 @@ class BindPage:
         if errors:
             return self._form(visit, phone=phone, errors=tuple(errors), status=422)
         known = visit.account
-        check = await confirm_pin(
-            self._front.database,
-            self._front.wiring.pin_hasher,
-            known.id if known else phone,
-            pin,
-            now=self._front.now(),
-            block_for=PIN_BLOCK,
-        )
+        who = known.id if known else phone
+        check = await confirm_pin(self._front.database, self._front.wiring.pin_hasher, who, pin, now=self._front.now())
         if check.outcome is not PinOutcome.RIGHT:
             return await self._wrong_pin(visit, phone, check)
         account = check.account
@@ -266,7 +259,7 @@ class BindPage:
                 await self._refuse(visit)
                 return self._see(visit)
             return self._form(visit, phone=phone, whole="wrong_login", status=422)
-        if check.outcome is PinOutcome.LOCKED:
+        if check.outcome is not PinOutcome.WRONG:
             if check.blocked_now:
                 await self._refuse(visit)
             return self._see(visit)

@@ -64,7 +64,6 @@ from gerbang.wallet.pins import PinCheck, PinOutcome
 
 CODE = "EMONEY_DOKU_SNAP"
 PAGE_PATH = "/wallet/purchase"
-PIN_BLOCK = timedelta(minutes=30)
 """How long the wallet's PIN opens nothing after the third wrong one [inferred]."""
 
 _PAGE_LIFE = timedelta(minutes=15)  # [inferred]
@@ -219,7 +218,7 @@ def wrong_pin(tx: Tx, order: Order, payment: Payment, check: PinCheck, *, settin
     assert check.outcome is not PinOutcome.RIGHT, check
     if check.blocked_now:
         return close(tx, order, payment, Move.DECLINED, settings=settings, now=now, failure="WRONG_PIN")
-    if check.outcome is not PinOutcome.LOCKED:
+    if check.outcome is PinOutcome.WRONG:
         note(tx, payment, "PIN_WRONG", now=now, facts={"attempts_left": check.attempts_left})
     return payment
 

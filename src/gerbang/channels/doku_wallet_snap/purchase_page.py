@@ -97,14 +97,7 @@ class PurchasePage:
         if hold is not None:
             return await self._form(visit, status=422)
         customer_id = purchase.customer_id(visit.order)
-        check = await confirm_pin(
-            self._front.database,
-            self._front.wiring.pin_hasher,
-            customer_id,
-            pin,
-            now=self._front.now(),
-            block_for=purchase.PIN_BLOCK,
-        )
+        check = await confirm_pin(self._front.database, self._front.wiring.pin_hasher, customer_id, pin, now=self._front.now())
         if check.outcome is not PinOutcome.RIGHT:
             return await self._wrong_pin(visit, check)
 
@@ -140,7 +133,7 @@ class PurchasePage:
             return self._see(visit)
         if payment.state.is_final:
             return self._see(visit)  # says what happened to the PIN, and leads back from there
-        if check.outcome is PinOutcome.LOCKED:
+        if check.outcome is not PinOutcome.WRONG:
             return await self._form(visit, status=422)
         return await self._form(visit, whole="pin_wrong", attempts_left=check.attempts_left or None, status=422)
 

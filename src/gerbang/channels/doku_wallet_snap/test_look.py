@@ -79,7 +79,9 @@ class Desk:
     def block(self, account_id: str) -> None:
         until = (self.running.gateway.clock.now().timestamp() + 1_800) * 1000
         self.change(
-            "update wallet_account set wrong_pins = 3, pin_blocked_until = :until where id = :id", id=account_id, until=int(until)
+            "insert into pin_count (phone, wrong, blocked_until, touched_real_at) values (:phone, 3, :until, 0)",
+            phone=self.phone_of(account_id),
+            until=int(until),
         )
 
     def phone_of(self, account_id: str) -> str:

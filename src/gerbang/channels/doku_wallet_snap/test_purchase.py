@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -298,7 +299,7 @@ def test_one_purchase_paid_by_many_at_once_is_paid_once(partner_on_both: Partner
 
 def enter(partner: Partner, answer: Answer, customer: Customer, pin: str, now: datetime) -> Payment | None:
     """What the page does with a PIN; None when it was right."""
-    check = asyncio.run(confirm_pin(partner.database, HASHER, customer.id, pin, now=now, block_for=purchase.PIN_BLOCK))
+    check = asyncio.run(confirm_pin(partner.database, HASHER, customer.id, pin, now=now))
     if check.outcome == "RIGHT":
         return None
     settings = partner.running.gateway.settings
@@ -344,8 +345,10 @@ def test_a_pin_whose_checks_all_died_is_blocked_for_half_an_hour_and_not_for_eve
     partner = partner_on_both
     customer = partner.customer(100_000)
     partner.database.transact_now(lambda tx: set_pin(tx, customer.id, PIN_HASH))
-    unjudged = {"id": customer.id}
-    partner.database.transact_now(lambda tx: tx.execute("update wallet_account set wrong_pins = 3 where id = :id", unjudged))
+    unjudged = {"phone": customer.account.phone, "at": int(time.time() - 61) * 1000}
+    partner.database.transact_now(
+        lambda tx: tx.execute("insert into pin_count (phone, under_way, touched_real_at) values (:phone, 3, :at)", unjudged)
+    )
     answer, now = open_one(partner, customer), partner.now()
 
     assert getattr(enter(partner, answer, customer, PIN, now), "state", None) is PaymentState.PENDING

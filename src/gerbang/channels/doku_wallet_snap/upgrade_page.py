@@ -9,7 +9,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gerbang.channels.doku_wallet_snap.front import Front, Throttle, leave, phone_error, pin_error, text
-from gerbang.channels.doku_wallet_snap.purchase import PIN_BLOCK
 from gerbang.channels.doku_wallet_snap.views import Ending, Gate, IdentityForm, Payer
 from gerbang.clock import WIB
 from gerbang.errors import Reason, Refused
@@ -72,9 +71,7 @@ class UpgradePage:
             return self._sign_in(lang, phone=phone, errors=errors, status=422)
         if self._wrong.is_full(_SUBJECT):
             return self._sign_in(lang, phone=phone, whole="try_later", status=429)
-        check = await confirm_pin(
-            self._front.database, self._front.wiring.pin_hasher, phone, pin, now=self._front.now(), block_for=PIN_BLOCK
-        )
+        check = await confirm_pin(self._front.database, self._front.wiring.pin_hasher, phone, pin, now=self._front.now())
         if check.outcome is not PinOutcome.RIGHT or check.account is None:
             # Unknown, wrong, locked and blocked read alike, so that accounts cannot be listed.
             self._wrong.count(_SUBJECT)
