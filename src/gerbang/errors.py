@@ -61,7 +61,7 @@ class Reason(StrEnum):
     BANK_SILENT = "the bank did not answer"
     INQUIRY_NOT_MATCHED = "what is asked for is not what was inquired"
     PAYMENT_EXPIRED = "the payment's time is over"
-    PROVIDER_SILENT = "the provider did not answer"
+    PROVIDER_SILENT = "the provider does not answer"
     UNEXPECTED_NOT_FOUND = "no such unexpected money"
     PAYMENT_CANCELLED = "the payment was cancelled before"
 

@@ -1,8 +1,10 @@
 """Listening: a bound socket and a uvicorn server over one gateway."""
 
+import ctypes
 import gc
 import logging
 import socket
+import sys
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -40,6 +42,21 @@ def make_server(asgi: ASGIApp, *, log_level: str = "info") -> uvicorn.Server:
             timeout_keep_alive=30,
         )
     )
+
+
+def forbid_core_dumps() -> None:
+    """What this process has in memory (card numbers, PINs, keys) is never written to a disk when it crashes."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        # A dump that the kernel hands to a program (systemd-coredump, apport) asks for no limit.
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+_PR_SET_DUMPABLE = 4
 
 
 def calm_garbage_collection() -> None:

@@ -10,6 +10,7 @@ from gerbang.clock import iso_z, wib_digits
 from gerbang.endpoint import Call
 from gerbang.errors import Reason, Refused
 from gerbang.payments import Order, Payment
+from gerbang.protocols.names import PersonName
 from gerbang.protocols.nonsnap.notification import STATUS_WORD
 from gerbang.providers.opening import Answer
 from gerbang.providers.party import Plan
@@ -42,13 +43,13 @@ class PeerToPeerAnswer(msgspec.Struct, omit_defaults=True):
 class Address(msgspec.Struct):
     """Billing or shipping. Indodana's table types some of these number, its sample shows text: both are taken (S3-31)."""
 
-    first_name: Text
+    first_name: PersonName
     address: Text
     city: Text
     postal_code: Annotated[str, Meta(min_length=1, max_length=16)]
     phone: Phone
     country_code: Annotated[str, Meta(min_length=1, max_length=3, description="ISO 3166, e.g. IDN.")]
-    last_name: Text | None = None
+    last_name: PersonName | None = None
 
 
 class PeerToPeerInfo(msgspec.Struct):

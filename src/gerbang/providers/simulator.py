@@ -122,10 +122,13 @@ def decide(
     receipt  the number of what is reported, where it is known before
     tells    (asked, receipt) → what each report of money says besides
 
-    Raises Refused(PAYMENT_MOVED_ON) when the order is decided, withdrawn or over.
+    Raises Refused: PROVIDER_SILENT when nobody there answers any more (a magic number, amount or outcome), PAYMENT_MOVED_ON when the
+    order is decided, withdrawn or over.
     """
     if now >= order.expires_at:
         raise Refused(Reason.PAYMENT_MOVED_ON, payment=order.payment_id)
+    if order.state == _SILENT:
+        raise Refused(Reason.PROVIDER_SILENT, payment=order.payment_id)
     state = _SILENT if behaviour is Behaviour.NO_ANSWER else _DECIDED
     chosen: str | None = behaviour.value
     if order.is_reusable and behaviour in _PAYING:

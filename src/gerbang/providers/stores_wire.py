@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from gerbang.protocols.names import PersonName
 from gerbang.providers.wire import AdditionalInfo, Amount, InvoiceNumber, Text
 
 PaymentCode = Annotated[
@@ -37,7 +38,7 @@ class OnlineToOfflineInfo(msgspec.Struct):
 class StoreCustomer(msgspec.Struct):
     """Who buys."""
 
-    name: Text
+    name: PersonName
     email: Annotated[str, Meta(max_length=255)] | None = None
 
 

@@ -340,6 +340,7 @@ _STATUS = {
     Reason.MERCHANT_EXISTS: 409,
     Reason.ACCOUNT_EXISTS: 409,
     Reason.PAYMENT_MOVED_ON: 409,
+    Reason.PROVIDER_SILENT: 409,
     Reason.PAYMENT_BUSY: 409,
 }
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from gerbang.protocols.names import PersonName
 from gerbang.providers.wire import AdditionalInfo, Amount, Identifier, InvoiceNumber, OrderEcho, Phone, Price, Quantity, Text, Url
 
 
@@ -41,7 +42,7 @@ class Customer(msgspec.Struct):
     """Who buys, whole: Akulaku lends to a person at an address."""
 
     id: Text
-    name: Text
+    name: PersonName
     phone: Phone
     address: Text
     postcode: Annotated[str, Meta(min_length=1, max_length=16)]

@@ -213,7 +213,12 @@ def check_contact(call: Call, customer: Customer | None) -> None:
         if call.settings.require_customer_contact:
             raise Refused(Reason.FIELD_MISSING, field="customer.email")
         return
-    if customer.phone:
+    check_phone_of(customer)
+
+
+def check_phone_of(customer: Customer | None) -> None:
+    """Raises Refused(FIELD_INVALID, field="customer.phone") for one that is no phone number."""
+    if customer is not None and customer.phone:
         try:
             normalise_phone(customer.phone)
         except Refused:

@@ -9,6 +9,7 @@ from gerbang.channels.credit_card.actions import (
     check_installment,
     check_line_items,
     check_mandiri,
+    check_phone_of,
     customer_as_kept,
     open_card_order,
     payment_type_of,
@@ -65,6 +66,7 @@ def check_three_d_secure(call: Call, body: ThreeDSecureRequest) -> Ask:
     urls = body.three_dsecure or body.three_d_secure
     if urls is None:
         raise Refused(Reason.FIELD_MISSING, field="three_dsecure.callback_url_success")
+    check_phone_of(body.customer)
     options = options_of(call.merchant)
     payment_type, _ = payment_type_of(options, body.payment)
     given = _card_of(call, body.card)
@@ -128,6 +130,7 @@ def charge(call: Call, body: ChargeRequest) -> ChargeResponse | Ask:
     facts = facts_of(given.number)
     if cvv is not None and not is_cvv(cvv, facts.brand):
         raise Refused(Reason.FIELD_INVALID, field="card.cvv")
+    check_phone_of(body.customer)
     customer = customer_as_kept(body.customer)
     if given.customer_id and not customer.get("id"):
         customer["id"] = given.customer_id
@@ -313,8 +316,9 @@ def _card_of(call: Call, sent: H2hCard) -> _GivenCard:
         expiry = parse_expiry(sent.expiry)
     except BadExpiry:
         raise Refused(Reason.FIELD_INVALID, field="card.expiry") from None
-    if expiry.is_over(call.now) or expiry.too_far(call.now):
+    if expiry.too_far(call.now):
         raise Refused(Reason.FIELD_INVALID, field="card.expiry")
+    # One that is over is the issuer's to decline, with code 54.
     card = room.keep(
         call.tx,
         call.merchant.client_id,

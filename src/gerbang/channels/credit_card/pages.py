@@ -56,6 +56,7 @@ from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
 from gerbang.merchants import Merchant, get
 from gerbang.payments import Move, Order, Payment, PaymentState, find_payment, get_payment
+from gerbang.protocols.names import may_hold_card_number
 from gerbang.protocols.nonsnap.outcomes import close_unpaid
 from gerbang.storage import Tx
 from gerbang.vault import Token, deactivate, tokens_of
@@ -136,6 +137,13 @@ class _Typed:
     plan: str | None = None
     save: bool = False
     consent: bool = False
+    is_test_card: bool = False
+
+    def shown(self, field: Literal["number", "expiry", "name"]) -> str:
+        """What may be shown again: no card number comes back, in whatever field; the sandbox's own test cards may."""
+        text: str = getattr(self, field)
+        hidden = not self.is_test_card and (field == "number" or may_hold_card_number(text))
+        return "" if hidden else text
 
 
 class CardPages:
@@ -170,7 +178,11 @@ class CardPages:
         if charge is not None and charge.state in (ChargeState.AUTHORISING, ChargeState.REVERSING):
             return self._result(visit, just_now=False)
         demo = next((one for one in self._demo_cards(visit.lang) if one.key == request.query_params.get("card")), None)
-        typed = _Typed(number=demo.number, expiry=demo.expiry) if demo else _Typed(choice=self._first_choice(visit))
+        typed = (
+            _Typed(number=demo.number, expiry=demo.expiry, is_test_card=True)
+            if demo
+            else _Typed(choice=self._first_choice(visit))
+        )
         return self._form(visit, typed, decline=None if demo else self._decline(charge))
 
     async def act(self, request: Request) -> Response:
@@ -254,6 +266,8 @@ class CardPages:
         else:
             number, brand = self._read_number(visit, typed.number, errors)
             expiry = self._read_expiry(typed.expiry, errors)
+            if may_hold_card_number(typed.name):
+                errors.append(FieldError("name", "name_number"))
         if _asks_cvv(visit.terms, saved=token is not None):
             cvv = clean(cvv)
             if not cvv:
@@ -618,9 +632,9 @@ class CardPages:
             cvv_length=cvv_length(brand) if brand else 3,
             saved_cards=tuple(self._saved(visit, one, decline) for one in visit.tokens),
             chosen=typed.choice if token is not None else NEW_CARD,
-            number=typed.number,
-            expiry=typed.expiry,
-            name=typed.name,
+            number=typed.shown("number"),
+            expiry=typed.shown("expiry"),
+            name=typed.shown("name"),
             plans=shown,
             plan_chosen=chosen,
             plan_locked=locked,

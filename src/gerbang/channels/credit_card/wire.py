@@ -5,6 +5,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from gerbang.protocols.names import NO_CARD_NUMBER
+
 Url = Annotated[str, Meta(max_length=2048, extra_json_schema={"format": "uri"})]
 Amount = Annotated[int, Meta(ge=1, le=999_999_999_999, description="Whole rupiah.")]
 Invoice = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -46,7 +48,7 @@ class Customer(msgspec.Struct):
     """Who buys. One of email and phone is needed."""
 
     id: Annotated[str, Meta(max_length=50)] | None = None
-    name: Annotated[str, Meta(max_length=255)] | None = None
+    name: Annotated[str, Meta(max_length=255, pattern=NO_CARD_NUMBER)] | None = None
     email: Annotated[str, Meta(max_length=128)] | None = None
     phone: Annotated[str, Meta(max_length=32, description="6281122334455; local forms are accepted.")] | None = None
     address: TextOrObject | None = None
@@ -384,7 +386,7 @@ class H2hCard(msgspec.Struct):
     expiry: Annotated[str, Meta(max_length=7)] | None = None
     cvv: Annotated[str, Meta(max_length=4)] | None = None
     save: bool | None = None
-    cardholder_name: Annotated[str, Meta(max_length=255)] | None = None
+    cardholder_name: Annotated[str, Meta(max_length=255, pattern=NO_CARD_NUMBER)] | None = None
 
 
 class ThreeDSecureUrls(msgspec.Struct):

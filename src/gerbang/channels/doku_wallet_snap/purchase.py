@@ -140,12 +140,17 @@ def check_payable(call: Call, customer: Account, amount: Rupiah) -> None:
         raise Refused(Reason.BALANCE_TOO_SMALL, account_id=customer.id, balance=holds, needed=amount)
 
 
+_URL_TYPES = ("PAY_RETURN", "PAY_NOTIFY")
+
+
 def _addresses(body: PurchaseRequest) -> dict[str, object]:
     """Where the browser goes afterwards, and the notification. Types that the standard does not have are left aside."""
     found: dict[str, object] = {}
     name = "urlParam" if body.urlParam is not None else "urlParams"
     for index, param in enumerate(body.urlParam or body.urlParams or ()):
         field = f"{name}[{index}].url"
+        if param.type not in _URL_TYPES and param.type.upper() in _URL_TYPES:
+            raise Refused(Reason.FIELD_INVALID, field=f"{name}[{index}].type")
         if param.type == "PAY_RETURN" and "return_url" not in found:
             if not is_absolute_url(param.url) and not (_is_deep_link(param) and _leads_to_an_app(param.url)):
                 raise Refused(Reason.FIELD_INVALID, field=field)

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from gerbang.protocols.names import NO_CARD_NUMBER
 from gerbang.providers.paylater import Address, PeerToPeerInfo
 from gerbang.providers.wire import AdditionalInfo, InvoiceNumber, Phone
 
@@ -14,7 +15,7 @@ from gerbang.providers.wire import AdditionalInfo, InvoiceNumber, Phone
 CallbackUrl = Annotated[
     str, Meta(max_length=2048, pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9][A-Za-z0-9()\-=\\.?;,+/:&_ %#]*$")
 ]
-Name = Annotated[str, Meta(min_length=1, max_length=16)]
+Name = Annotated[str, Meta(min_length=1, max_length=16, pattern=NO_CARD_NUMBER)]
 
 # What the guide lists; its own sample uses another word, so these only earn a warning on the order (S3-15, S3-16).
 CATEGORIES = frozenset(

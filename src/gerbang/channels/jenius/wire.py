@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from gerbang.protocols.names import NO_CARD_NUMBER
 from gerbang.providers.wire import AdditionalInfo, InvoiceNumber, Price, Quantity, Url
 
 # With the sen that some clients write, as everywhere.
@@ -36,7 +37,7 @@ class Order(msgspec.Struct):
 class Customer(msgspec.Struct):
     """Who buys; in the guide's sample only."""
 
-    name: Annotated[str, Meta(max_length=255)] | None = None
+    name: Annotated[str, Meta(max_length=255, pattern=NO_CARD_NUMBER)] | None = None
     email: Annotated[str, Meta(max_length=255)] | None = None
     phone: Annotated[str, Meta(max_length=32)] | None = None
 

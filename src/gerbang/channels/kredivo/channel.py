@@ -40,6 +40,7 @@ def generate_order(call: Call, body: OrderRequest) -> Ask:
     order, lender = body.order, body.peer_to_peer_info
     items = adding_up(order.line_items, order.amount)
     check_phone(body.customer.phone, "customer.phone")
+    check_phone(body.shipping_address.phone, "shipping_address.phone")
     return open_with_provider(
         call,
         invoice_number=order.invoice_number,

@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from gerbang.protocols.names import PersonName
 from gerbang.providers.paylater import Address, PeerToPeerInfo
 from gerbang.providers.wire import AdditionalInfo, Amount, InvoiceNumber, Phone, Quantity, Text, Url
 
@@ -38,10 +39,10 @@ class Order(msgspec.Struct):
 class Customer(msgspec.Struct):
     """Who buys. [inferred]"""
 
-    first_name: Text
+    first_name: PersonName
     email: Annotated[str, Meta(min_length=1, max_length=128)]
     phone: Phone
-    last_name: Text | None = None
+    last_name: PersonName | None = None
 
 
 class OrderRequest(msgspec.Struct):
