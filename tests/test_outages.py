@@ -183,6 +183,10 @@ def test_commands_say_in_one_line_that_the_data_is_of_no_use(tmp_path: Path, ser
         "junk.db": b"no database" * 1000,
         "cut.db": image[: len(image) // 2],
         "torn.db": image[:8192] + os.urandom(len(image) - 8192),
+        **{
+            f"end{tenths}.db": image[: (kept := len(image) * tenths // 40960 * 4096)] + os.urandom(len(image) - kept)
+            for tenths in (6, 8, 9)
+        },
         "head.db": image[:100] + bytes(4096) + image[4196:],
     }
     (tmp_path / "folder.db").mkdir()
