@@ -187,6 +187,7 @@ def test_commands_say_in_one_line_that_the_data_is_of_no_use(tmp_path: Path, ser
             f"end{tenths}.db": image[: (kept := len(image) * tenths // 40960 * 4096)] + os.urandom(len(image) - kept)
             for tenths in (6, 8, 9)
         },
+        **{f"page{n}.db": image[: n * 4096] + b"\xff" * 4096 + image[(n + 1) * 4096 :] for n in (3, 7, 24)},
         "head.db": image[:100] + bytes(4096) + image[4196:],
     }
     (tmp_path / "folder.db").mkdir()
