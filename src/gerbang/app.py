@@ -60,7 +60,9 @@ class Gateway:
             raise BadSettings("the demo shop is for the sandbox")
         self.settings = settings
         self.clock = Clock()
-        self.database: Database = open_database(settings.data, connections=settings.database_connections)
+        self.database: Database = open_database(
+            settings.data, connections=settings.database_connections, patience_s=settings.database_timeout_s
+        )
         self.channels: Mapping[str, Channel] = all_channels()
         self.pin_hasher = PinHasher(settings.key("pin"))
         self.limits = WalletLimits.of(settings)
@@ -160,7 +162,8 @@ class Gateway:
         )
         routes: list[BaseRoute] = [
             Route("/assets/{path:path}", assets.serve),
-            Route("/healthz", _alive),
+            Route("/healthz", self._alive),
+            Route("/readyz", self._ready),
             Route("/favicon.ico", lambda _request: RedirectResponse(assets.url("favicon.svg"))),
             *info_pages(wiring),
         ]
@@ -196,6 +199,18 @@ class Gateway:
 
             return Guard(pages, self.settings)
         return pages
+
+    async def _alive(self, _request: Request) -> Response:
+        """Whether this process is of use: it is not when its data has been taken away under it. Asks no database."""
+        return _health(self.database.lost())
+
+    async def _ready(self, _request: Request) -> Response:
+        """Whether it can answer calls now: whether its database answers."""
+        try:
+            await self.database.read(lambda tx: tx.one("select 1 as one"))
+        except StorageBusy as busy:
+            return _health(" ".join(str(busy).split()))
+        return _health(None)
 
     async def _front_door(self, _request: Request) -> Response:
         """Whoever opens the sandbox's bare address in a browser."""
@@ -251,8 +266,10 @@ async def _warm_up() -> None:
         await asyncio.to_thread(__import__, module)
 
 
-async def _alive(_request: Request) -> Response:
-    return JSONResponse({"status": "ok"})
+def _health(trouble: str | None) -> Response:
+    if trouble is None:
+        return JSONResponse({"status": "ok"})
+    return JSONResponse({"status": "unavailable", "reason": trouble}, status_code=503)
 
 
 async def _no_such_method(request: Request, _refused: Exception) -> Response:

@@ -194,6 +194,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float, Meta(gt=0, le=3600, description="How often background work looks for what other processes did, in seconds.")
     ] = 0.2
     database_connections: Annotated[int, Meta(ge=1, description="PostgreSQL connections per process.")] = 16
+    database_timeout_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="PostgreSQL: longest a transaction may take, waiting included, in seconds; then the call is answered 503.",
+        ),
+    ] = 5
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="How much is logged.")] = "info"
 
     def key(self, purpose: str) -> bytes:

@@ -4,7 +4,7 @@ import click
 
 from gerbang.errors import Reason, Refused
 from gerbang.settings import BadSettings
-from gerbang.storage import StorageBusy, StorageTooNew
+from gerbang.storage import StorageBusy, StorageTooNew, StorageUnusable
 
 _HINTS = {
     Reason.MERCHANT_NOT_FOUND: "`gerbang merchant list` shows those there are",
@@ -48,6 +48,8 @@ def explained(error: Exception) -> Failure | None:
         return Failure(_refusal(error))
     if isinstance(error, BadSettings):
         return Misuse(str(error))
+    if isinstance(error, StorageUnusable):
+        return Failure(f"the data cannot be used: {_one_line(error)}")
     if isinstance(error, StorageBusy):
         return Failure(f"the data is busy or out of reach: {_one_line(error)}; nothing was changed, so try again")
     if isinstance(error, StorageTooNew):

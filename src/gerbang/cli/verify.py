@@ -7,6 +7,7 @@ from gerbang import audit
 from gerbang.cli.data import open_data
 from gerbang.cli.options import json_option, reads_settings
 from gerbang.cli.show import counted, print_json
+from gerbang.cli.trouble import Failure
 from gerbang.ledger import Problem, extent
 from gerbang.payments.queries import count_payments
 from gerbang.storage import Tx
@@ -31,6 +32,9 @@ def verify(as_json: bool) -> None:
     Reads one consistent view, beside a running server too. Exit status 1 when there is a problem.
     """
     with open_data() as data:
+        damage = data.database.damage()
+        if damage is not None:
+            raise Failure(f"the data is damaged: {' '.join(damage.split())}; restore a backup")
         verdict = data.read(_verdict)
     if as_json:
         print_json(verdict)

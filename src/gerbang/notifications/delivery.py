@@ -27,7 +27,7 @@ from gerbang.notifications.outbox import (
 )
 from gerbang.notifications.queue import LEASE_S, any_due, claim, has_untried, record, release, renew, waiting
 from gerbang.settings import Settings
-from gerbang.storage import Database, Row
+from gerbang.storage import Database, Row, StorageBusy
 
 if TYPE_CHECKING:
     import aiohttp
@@ -82,6 +82,9 @@ class Deliverer:
             while True:
                 try:
                     await self.start_due()
+                except StorageBusy as busy:
+                    log.warning("notifications cannot be read: %s", busy)
+                    await asyncio.sleep(_AFTER_TROUBLE_S)
                 except Exception:
                     log.exception("notifications cannot be read; trying again")
                     await asyncio.sleep(_AFTER_TROUBLE_S)

@@ -4,7 +4,7 @@ Everyone else sees `Database` (run a function in a transaction) and `Tx` (run SQ
 that both engines speak). See decision 0001.
 """
 
-from gerbang.storage.database import ConstraintBroken, Database, Params, Retry, Row, StorageBusy, Tx
+from gerbang.storage.database import ConstraintBroken, Database, Params, Retry, Row, StorageBusy, StorageUnusable, Tx
 from gerbang.storage.opening import StorageTooNew, open_database
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Row",
     "StorageBusy",
     "StorageTooNew",
+    "StorageUnusable",
     "Tx",
     "open_database",
 ]

@@ -28,6 +28,10 @@ class StorageBusy(Exception):
     """A lock was not to be had in time, or races were lost too often. Nothing was written; asking again is safe."""
 
 
+class StorageUnusable(StorageBusy):
+    """The data is away, damaged or cannot be written to: waiting does not help, somebody has to come. Nothing was written."""
+
+
 class ConstraintBroken(Exception):
     """The schema refused a row that the code above should not have written. Let it surface: the transaction is over."""
 
@@ -80,6 +84,14 @@ class Database(ABC):
                 except Exception:
                     # The work is committed: a listener's trouble is not its caller's, nor the writer's.
                     log.exception("listener of %s", topic)
+
+    def lost(self) -> str | None:
+        """Why what is open here is no longer the data that the address names; None while it is. Cheap, and asks nobody."""
+        return None
+
+    def damage(self) -> str | None:
+        """What is wrong with the data as the engine keeps it, apart from what it says. Reads all of it."""
+        return None
 
     def revision(self) -> str | None:
         """The Alembic revision of the schema; None when there is no schema yet."""

@@ -10,18 +10,19 @@ class StorageTooNew(Exception):
     """A newer version of Gerbang has migrated this database. Nothing was touched."""
 
 
-def open_database(address: str, *, migrate: bool = True, connections: int = 16) -> Database:
+def open_database(address: str, *, migrate: bool = True, connections: int = 16, patience_s: float | None = None) -> Database:
     """Open `PATH`, `:memory:` or `postgresql://…` and make sure its schema is the newest.
 
     A fresh database gets the generated schema snapshot at once; an older one is migrated by Alembic. Importing SQLAlchemy
     and Alembic costs more time and memory than the rest of the server, so only a migration does it (decision 0001).
+    patience_s  PostgreSQL: the longest one transaction may take; a server that does not answer is given up then.
     Raises StorageTooNew for a database that a newer version of Gerbang has used.
     """
     database: Database
     if address.startswith(("postgresql://", "postgres://")):
         from gerbang.storage.postgresql import PostgresDatabase  # the `postgres` extra
 
-        database = PostgresDatabase(address, pool_size=connections)
+        database = PostgresDatabase(address, pool_size=connections, patience_s=patience_s)
     else:
         from gerbang.storage.sqlite import SqliteDatabase
 

@@ -21,13 +21,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gerbang.storage.database import MAX_TRIES, ConstraintBroken, Database, Params, Retry, Row, StorageBusy, Tx
+from gerbang.storage.database import MAX_TRIES, ConstraintBroken, Database, Params, Retry, Row, StorageBusy, StorageUnusable, Tx
 
 T = TypeVar("T")
 
 _MAX_BATCH = 64  # a batch keeps its loop from everything else, so it ends before anyone notices
 _READERS = 4
 _LOCK_WAIT_S = 5.0
+# The disk is full or broken, the file damaged, not ours to write, or none of SQLite's.
+_UNUSABLE = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOTADB,
+}
 
 
 class SqliteTx(Tx):
@@ -76,6 +86,7 @@ class _Batch:
 
     jobs: list[_Job]
     begun: bool
+    failed: BaseException | None = None  # what ended the transaction of all before it could be committed
 
 
 class SqliteDatabase(Database):
@@ -94,6 +105,8 @@ class SqliteDatabase(Database):
         self._writer = self._connect()
         # Opening creates the WAL files, so that read-only connections find them.
         self._writer.execute("pragma user_version")
+        real = os.path.realpath(path)
+        self._files = {} if self._in_memory else {file: _identity(file) for file in (path, f"{real}-wal")}
         # Another process may be writing: the loop's thread must not wait for it, so waiting is done in `_begin`.
         self._writer.execute("pragma busy_timeout = 0")
         self._batches: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
@@ -160,11 +173,15 @@ class SqliteDatabase(Database):
                 del self._gathered[loop]
         try:
             self._writer.execute("begin immediate")
-        except sqlite3.OperationalError:
+        except sqlite3.Error:
             self._batches.put(_Batch(jobs, begun=False))  # another process is writing: wait for it elsewhere
             return
-        self._run_jobs(jobs)
-        self._batches.put(_Batch(jobs, begun=True))
+        failed: BaseException | None = None
+        try:
+            self._run_jobs(jobs)
+        except BaseException as error:
+            failed = error
+        self._batches.put(_Batch(jobs, begun=True, failed=failed))
 
     def _run_now(self, job: _Job) -> Any:
         assert self._holder != threading.get_ident(), "a transaction inside a transaction would wait for itself"
@@ -204,14 +221,18 @@ class SqliteDatabase(Database):
             if not batch.begun:
                 self._begin()
                 self._run_jobs(jobs)
+            elif batch.failed is not None:
+                raise batch.failed
+            self._check_files()
             self._writer.execute("commit")
+            self._check_files()  # what went into a file that has no name any more is not there tomorrow
         except BaseException as error:
             # The commit itself failed (disk full, file locked by another process): nobody's work is there. Who was refused
             # is told the same, because it may have been refused for what a neighbour wrote.
             with contextlib.suppress(sqlite3.Error):
                 self._writer.execute("rollback")
             for job in jobs:
-                job.error = StorageBusy(str(error)) if _is_busy(error) else error
+                job.error = _named(error)
         else:
             self._tell({topic for job in jobs if job.error is None for topic in job.topics})
 
@@ -241,12 +262,14 @@ class SqliteDatabase(Database):
             try:
                 job.result = job.fn(tx)
             except BaseException as error:
+                if not self._writer.in_transaction:
+                    raise  # a full or broken disk makes SQLite roll everything back, the neighbours' work too
                 self._writer.execute("rollback to job")
                 self._writer.execute("release job")
                 if isinstance(error, Retry) and job.tries < MAX_TRIES:
                     job.tries += 1
                     continue
-                job.error = StorageBusy("lost too many races") if isinstance(error, Retry) else error
+                job.error = StorageBusy("lost too many races") if isinstance(error, Retry) else _named(error)
                 return
             if job.reads_only:
                 self._writer.execute("rollback to job")
@@ -280,16 +303,15 @@ class SqliteDatabase(Database):
 
     def _read(self, fn: Callable[[Tx], T]) -> T:
         try:
+            self._check_files()
             with self._reader() as connection:
                 connection.execute("begin")
                 try:
                     return fn(SqliteTx(connection))
                 finally:
                     connection.execute("rollback")
-        except sqlite3.OperationalError as error:
-            if _is_busy(error):
-                raise StorageBusy(str(error)) from error
-            raise
+        except sqlite3.Error as error:
+            raise _named(error) from error
 
     @contextlib.contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
@@ -308,6 +330,29 @@ class SqliteDatabase(Database):
                     self._idle_readers.append(connection)
             if not keep:
                 connection.close()
+
+    def lost(self) -> str | None:
+        for file, identity in self._files.items():
+            try:
+                found = _identity(file)
+            except OSError as error:
+                return f"{file}: {error.strerror}, although it is open"
+            if found != identity:
+                return f"{file} is another file than the one that is open"
+        return None
+
+    def _check_files(self) -> None:
+        lost = self.lost()
+        if lost is not None:
+            raise StorageUnusable(lost)
+
+    def damage(self) -> str | None:
+        try:
+            row = self.read_now(lambda tx: tx.one("pragma quick_check(1)"))
+        except StorageUnusable as error:
+            return str(error)
+        found = "no answer" if row is None else str(row["quick_check"])
+        return None if found == "ok" else found
 
     def run_script(self, sql: str) -> None:
         def run(tx: Tx) -> None:
@@ -356,6 +401,19 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 def _is_busy(error: BaseException) -> bool:
     return isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _named(error: BaseException) -> BaseException:
+    """An error of the disk or the file by its name in storage; every other one as it is."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF if isinstance(error, sqlite3.Error) else 0
+    if code == sqlite3.SQLITE_BUSY:
+        return StorageBusy(str(error))
+    return StorageUnusable(str(error)) if code in _UNUSABLE else error
+
+
+def _identity(file: str) -> tuple[int, int]:
+    found = os.stat(file)
+    return found.st_dev, found.st_ino
 
 
 def _answer(batch: list[_Job]) -> None:
