@@ -99,7 +99,7 @@ def _opened(settings: Settings) -> Database:
 
 
 # Each engine has errors of its own, which only storage may know; they are told by where they come from.
-_ENGINES = ("sqlite3", "psycopg", "psycopg_pool")
+_ENGINES = ("sqlite3", "psycopg")
 
 
 @contextlib.contextmanager
