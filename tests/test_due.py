@@ -7,6 +7,8 @@ import pytest
 
 from gerbang.channels.credit_card.charges import claim_questions
 from gerbang.clock import real_now, to_ms
+from gerbang.money import Rupiah
+from gerbang.payments import open_order
 from gerbang.payments.unexpected import claim_unexpected
 from gerbang.providers.room import claimable
 from gerbang.settings import load_settings
@@ -35,15 +37,26 @@ def test_each_sweeper_takes_up_what_a_clock_that_stepped_back_left_behind(databa
     settings = load_settings(env={})
 
     def leave(tx: Tx) -> None:
+        _, payment = open_order(
+            tx,
+            merchant_id="BRN-1",
+            invoice_number="INV-1",
+            amount=Rupiah(1),
+            channel="CREDIT_CARD",
+            request_id="r",
+            details={},
+            expires_at=NOON + timedelta(hours=1),
+            now=NOON,
+        )
         tx.execute(
             "insert into card_question (id, merchant_id, payment_id, kind, subject, amount, state, details, asked_at, due_real_at)"
-            " values ('ask_1', 'BRN-1', 'pay_1', 'REVERSE', 'chg_1', 1, 'ASKED', '{}', 0, :at)",
-            {"at": ahead},
+            " values ('ask_1', 'BRN-1', :payment, 'REVERSE', 'chg_1', 1, 'ASKED', '{}', 0, :at)",
+            {"at": ahead, "payment": payment.id},
         )
         tx.execute(
             "insert into unexpected_money (id, payment_id, merchant_id, channel, receipt, reason, amount, state, created_at,"
-            " ask_again_real_at) values ('ump_1', 'pay_1', 'BRN-1', 'EMONEY_OVO', 'r', 'PAID_AGAIN', 1, 'HELD', 0, :at)",
-            {"at": ahead},
+            " ask_again_real_at) values ('ump_1', :payment, 'BRN-1', 'EMONEY_OVO', 'r', 'PAID_AGAIN', 1, 'HELD', 0, :at)",
+            {"at": ahead, "payment": payment.id},
         )
         queue_message(tx, message_id=f"msg_{uuid.uuid4().hex}", phone="6281234567890", text="Halo", settings=settings, now=NOON)
         tx.execute("update message set due_real_at = :at", {"at": ahead})
