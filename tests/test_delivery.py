@@ -115,8 +115,8 @@ def test_what_waits_for_an_earlier_one_does_not_hold_up_a_moved_clock(tmp_path: 
 
 
 def test_an_endpoint_that_hangs_delays_nobody_else(data_address: str, merchant: Listener):
-    """300 notifications to an endpoint that never answers were first in the queue: more than are ever under way."""
-    assert delivery._MAX_IN_FLIGHT < 300
+    """300 notifications to an endpoint that never answers were first in the queue: more than there are slots."""
+    assert delivery._SLOTS < 300
     with a_merchant() as hanging, open_for_filling(data_address) as filled, Delivering(data_address) as process:
         hanging.script([Answer(hang=True)] * 300)
         stuck = [queue_one(filled, hanging.url("/n"), payment_id=f"pay_stuck_{n}") for n in range(300)]
