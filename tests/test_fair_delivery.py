@@ -74,14 +74,9 @@ def told_in_time(count: int, directory: Path, merchant: Listener, *, same_mercha
     dead = Dead(count)
     try:
         with Delivering(str(directory / "gerbang.db"), notification_timeout_s=30) as process:
-            process.database.transact_now(
-                lambda tx: create(
-                    tx, name="Toko Mati", client_id="BRN-DEAD", secret_key="SK-dead", notification_url=None, now=NOON
-                )
-            )
-            whose = DEMO_CLIENT_ID if same_merchant else "BRN-DEAD"
+            process.database.transact_now(two_merchants)
             urls = [f"http://{host}:{dead.port}/n" for host in dead.hosts]
-            process.database.transact_now(lambda tx: queue_all(tx, urls, whose))
+            process.database.transact_now(lambda tx: queue_all(tx, urls, DEMO_CLIENT_ID if same_merchant else "BRN-DEAD"))
 
             for wait_s in (0.05, 1.0, 2.0):
                 time.sleep(wait_s)
@@ -115,15 +110,11 @@ def test_when_the_room_is_full_those_of_the_merchant_with_most_of_them_are_let_g
     dead = Dead(200)
     try:
         with Delivering(str(tmp_path / "gerbang.db"), notification_timeout_s=30) as process, a_merchant() as slow:
-            process.database.transact_now(
-                lambda tx: create(
-                    tx, name="Toko Mati", client_id="BRN-DEAD", secret_key="SK-dead", notification_url=None, now=NOON
-                )
-            )
+            process.database.transact_now(two_merchants)
             urls = [f"http://{host}:{dead.port}/n" for host in dead.hosts]
             stuck = process.database.transact_now(lambda tx: queue_all(tx, urls, "BRN-DEAD"))
             # Another merchant's endpoint that takes its time is none of those.
-            slow.script([Answer(delay_s=4)])
+            slow.script([Answer(delay_s=2.5)])
             [late] = process.database.transact_now(lambda tx: queue_all(tx, [slow.url("/n")], DEMO_CLIENT_ID))
 
             eventually(lambda: as_stored(process.database, late)[0].state.value == "DELIVERED")

@@ -21,7 +21,8 @@ from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.settings import load_settings
 from gerbang.storage import StorageBusy
 from gerbang.wallet.demo import DEMO_ACCOUNTS
-from support.gateway import Answer, RunningGateway, assert_clean
+from support.gateway import Answer, RunningGateway, lent_gateway
+from support.postgres import Postgres
 from support.snap import SnapCaller, assert_snap_error, assert_snap_ok, compact, now_text, reference
 
 CUSTOMER = DEMO_ACCOUNTS[0].account_id
@@ -131,14 +132,9 @@ def equipped(running: RunningGateway) -> RunningGateway:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    data = str(tmp_path_factory.mktemp("snap") / "gerbang.db")
-    one = equipped(RunningGateway(load_settings(env={}, given={"data": data, "max_body_bytes": 4096})))
-    try:
+def running() -> Iterator[RunningGateway]:
+    with lent_gateway(equip=equipped, max_body_bytes=4096) as one:
         yield one
-        assert_clean(one.database)
-    finally:
-        one.stop()
 
 
 @pytest.fixture(scope="module")
@@ -152,9 +148,10 @@ def customer(caller: SnapCaller) -> str:
 
 
 @pytest.fixture
-def partner(gateway: RunningGateway) -> SnapCaller:
+def partner(shared_postgres: Postgres | None) -> Iterator[SnapCaller]:
     """On each engine."""
-    return SnapCaller(equipped(gateway))
+    with lent_gateway(postgres=shared_postgres, equip=equipped) as one:
+        yield SnapCaller(one)
 
 
 def remembered(running: RunningGateway, name: str) -> bool:

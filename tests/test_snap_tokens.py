@@ -32,7 +32,8 @@ from gerbang.settings import load_settings
 from gerbang.storage import Database
 from gerbang.wallet.bindings import unbind
 from gerbang.wallet.demo import DEMO_ACCOUNTS
-from support.gateway import NOON, Answer, RunningGateway, assert_clean
+from support.gateway import NOON, Answer, RunningGateway, lent_gateway
+from support.postgres import Postgres
 from support.snap import (
     B2B2C,
     PRIVATE_PEM,
@@ -68,21 +69,17 @@ def with_test_endpoints(running: RunningGateway) -> RunningGateway:
 
 
 @pytest.fixture
-def running(gateway: RunningGateway) -> RunningGateway:
+def running(shared_postgres: Postgres | None) -> Iterator[RunningGateway]:
     """On each engine."""
-    return with_test_endpoints(gateway)
+    with lent_gateway(postgres=shared_postgres, equip=with_test_endpoints) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+def shared() -> Iterator[RunningGateway]:
     """For what leaves nothing behind."""
-    directory = tmp_path_factory.mktemp("tokens")
-    one = with_test_endpoints(RunningGateway(load_settings(env={}, given={"data": str(directory / "gerbang.db")})))
-    try:
+    with lent_gateway(equip=with_test_endpoints) as one:
         yield one
-        assert_clean(one.database)
-    finally:
-        one.stop()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -184,16 +184,25 @@ def _kept_in() -> Path:
 
 
 @contextlib.contextmanager
-def lent_gateway(*, postgres: Postgres | None = None, demo: bool = False, **given: Any) -> Iterator[RunningGateway]:
+def lent_gateway(
+    *,
+    postgres: Postgres | None = None,
+    demo: bool = False,
+    equip: Callable[[RunningGateway], object] | None = None,
+    **given: Any,
+) -> Iterator[RunningGateway]:
     """A sandbox as freshly started, with these settings; verified at the end, and kept for the next who wants one like it.
 
     postgres  where its database is; None: in a SQLite file
+    equip     what is done to it once, when it is made: endpoints of a test's own, for one
     """
-    key = (postgres, demo, *sorted(given.items()))
+    key = (postgres, demo, equip, *sorted(given.items()))
     running = _idle.pop(key, None)
     if running is None:
         data = str(_kept_in() / f"{uuid.uuid4().hex}.db") if postgres is None else postgres.create(SCHEMA, write_schema)
         running = RunningGateway(load_settings(env={}, given={"data": data, "database_connections": 8, **given}), demo=demo)
+        if equip is not None:
+            equip(running)
     else:
         running.start_over()
     try:
@@ -253,9 +262,15 @@ def database(data_address: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def gateway(engine: str, request: pytest.FixtureRequest) -> Iterator[RunningGateway]:
+def shared_postgres(engine: str, request: pytest.FixtureRequest) -> Postgres | None:
+    """For `lent_gateway`: the server when the engine is PostgreSQL."""
+    return request.getfixturevalue("postgres") if engine == "postgresql" else None
+
+
+@pytest.fixture
+def gateway(shared_postgres: Postgres | None) -> Iterator[RunningGateway]:
     """A served sandbox with its demo data; verified when the test is over."""
-    with lent_gateway(postgres=request.getfixturevalue("postgres") if engine == "postgresql" else None) as running:
+    with lent_gateway(postgres=shared_postgres) as running:
         yield running
 
 
