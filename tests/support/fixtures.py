@@ -9,4 +9,18 @@ read at all when someone runs one room's tests.
     engine, data_address, database, gateway, sqlite_gateway   support/gateway.py
 """
 
+import pytest
+
 pytest_plugins = ("support.disk", "support.browser", "support.postgres", "support.listener", "support.gateway")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a test needs says what it costs: `make quick` leaves browsers, PostgreSQL and kills out."""
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        needs = set(item.fixturenames)
+        callspec = getattr(item, "callspec", None)
+        if needs & {"browser", "browser_context", "page"}:
+            item.add_marker("browser")
+        if needs & {"postgres", "postgres_dsn"} or (callspec is not None and callspec.params.get("engine") == "postgresql"):
+            item.add_marker("postgres")

@@ -30,6 +30,7 @@ from gerbang.channels.credit_card.provider import AuthenticationQuestion, CardDa
 from gerbang.channels.credit_card.simulator import SandboxSchemes, find_challenge
 from gerbang.channels.credit_card.simulator_pages import TONES, bank_name, bank_pages
 from gerbang.clock import Clock
+from gerbang.limits import Limits
 from gerbang.money import Rupiah
 from gerbang.serving import bind, make_server
 from gerbang.settings import Settings
@@ -153,7 +154,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
             Route("/frame", frame),
         ]
     )
-    server = make_server(app)
+    server = make_server(app, limits=Limits())
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + 10

@@ -9,9 +9,8 @@ from urllib.parse import urlencode
 import pytest
 
 from gerbang.clock import iso_z, next_midnight
-from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.wallet.demo import DEMO_ACCOUNTS, DEMO_PIN
-from support.gateway import Answer, RunningGateway, lent_gateway
+from support.gateway import DEMO_CLIENT_ID, Answer, RunningGateway, lent_gateway
 from support.nonsnap import PAYMENT
 
 SUCCESS, FAILED, DEFAULT = "https://shop.example/ok?order=1", "https://shop.example/ko", "https://www.doku.com"
