@@ -278,10 +278,10 @@ def test_an_oversized_body_is_refused_like_every_other_error(running: RunningGat
 
 def test_an_unknown_path_and_an_unknown_method_answer_json(running: RunningGateway):
     """NC3.2: the start of the text was observed at DOKU."""
-    unknown = running.signed("POST", PAYMENT + "/", {})
+    unknown = running.signed("POST", "/no/such/path", {})
     method = running.signed("DELETE", PAYMENT)
 
-    assert (unknown.status, unknown.json) == (404, {"message": "No static resource dokuwallet-emoney/v1/payment/"})
+    assert (unknown.status, unknown.json) == (404, {"message": "No static resource no/such/path"})
     assert (method.status, method.headers["allow"]) == (405, "POST")
     assert "not supported" in method.json["message"]
 
@@ -450,3 +450,18 @@ def test_of_a_header_sent_twice_the_first_counts_everywhere(running: RunningGate
     assert b"\r\nclient-id: first\r\n" in heard.lower()
     assert b"\r\nrequest-id: first\r\n" in heard.lower()
     assert b"second" not in heard
+
+
+@pytest.mark.parametrize(
+    "path", ["//dokuwallet-emoney/v1/payment", "/dokuwallet-emoney//v1/payment", "/dokuwallet-emoney/v1/payment/", "/DokuWallet-emoney/v1/payment", "/dokuwallet%2Demoney/v1/payment"]
+)  # fmt: skip
+def test_a_path_that_is_nearly_right_is_told_which_one_is(running: RunningGateway, path: str) -> None:
+    answer = running.signed("POST", path, {"order": {"invoice_number": "INV-1", "amount": 1}})
+
+    said = answer.json["message"]
+    assert answer.status == 404
+    assert (
+        said
+        == f"No static resource {path.removeprefix('/')}; did you mean /dokuwallet-emoney/v1/payment, as it is written there?"
+    )
+    assert "did you mean" not in running.request("GET", "/no/such/path").json["message"]

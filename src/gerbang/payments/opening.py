@@ -88,7 +88,7 @@ def _hold_order(tx: Tx, merchant_id: str, invoice_number: str) -> Order | None:
     # Written as they are, so that two that reopen it at once do so one after the other. The first payment keeps those apart;
     # then what waits to be paid, then the order: whoever pays takes these two in the same order, and nobody waits in a circle.
     order_id = {"id": row["id"]}
-    tx.execute("update payment set state = state where id = (select min(id) from payment where order_id = :id)", order_id)
+    tx.execute("update payment set state = state where order_id = :id and attempt = 1", order_id)
     tx.execute("update payment set state = state where order_id = :id and state = 'PENDING'", order_id)
     held = tx.one("update orders set state = state where id = :id returning *", order_id)
     assert held is not None, row["id"]

@@ -67,6 +67,14 @@ class ApiTable:
             return _wrong_method(method, others)
         return next((answer() for prefix, answer in self._strangers if raw_path.startswith(prefix)), None)
 
+    def meant_by(self, raw_path: str) -> str | None:
+        """The published path that this one differs from by slashes, the case of letters or escapes only."""
+
+        def simple(path: str) -> str:
+            return "/".join(filter(None, unquote(path).lower().split("/")))
+
+        return next((path for path in self._exact if simple(path) == simple(raw_path)), None)
+
     def endpoints(self) -> list[Endpoint]:
         """Everything published, for the API description."""
         exact = [found[1] for methods in self._exact.values() for found in methods.values()]
