@@ -41,6 +41,8 @@ from support.secrets import find_in_bytes, find_in_database, find_in_files
 from support.server import Server
 from support.slow_cards import PAUSES
 
+pytestmark = pytest.mark.kills
+
 NUMBERS = [APPROVED, APPROVED_MASTER, CHALLENGED, SILENT]
 
 

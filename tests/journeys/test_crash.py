@@ -34,6 +34,8 @@ from support.listener import Listener
 from support.notifying import a_merchant, eventually
 from support.server import Server
 
+pytestmark = pytest.mark.kills
+
 AMOUNT = 1_000
 CONCURRENT = 200
 CREATE_PATH = "/dokuwallet-emoney/v1/payment"
@@ -278,12 +280,19 @@ def assert_all_was_told(data: str, merchant: Listener) -> None:
     assert len(by_request) == len(told), "a repeat has the Request-Id of the first"
 
 
-def test_twenty_kills_lose_nothing_that_was_acknowledged_on_sqlite(tmp_path: Path, merchant: Listener):
-    crash_and_check(str(tmp_path / "gerbang.db"), merchant, tmp_path, kills=20)
+KILLS = [3, pytest.param(20, marks=pytest.mark.proof)]
 
 
-def test_four_kills_lose_nothing_that_was_acknowledged_on_postgresql(tmp_path: Path, merchant: Listener, postgres_dsn: str):
-    crash_and_check(postgres_dsn, merchant, tmp_path, kills=4)
+@pytest.mark.parametrize("kills", KILLS)
+def test_kills_lose_nothing_that_was_acknowledged_on_sqlite(tmp_path: Path, merchant: Listener, kills: int):
+    crash_and_check(str(tmp_path / "gerbang.db"), merchant, tmp_path, kills=kills)
+
+
+@pytest.mark.parametrize("kills", KILLS)
+def test_kills_lose_nothing_that_was_acknowledged_on_postgresql(
+    tmp_path: Path, merchant: Listener, postgres_dsn: str, kills: int
+):
+    crash_and_check(postgres_dsn, merchant, tmp_path, kills=kills)
 
 
 def test_a_create_whose_answer_was_lost_may_simply_be_repeated(tmp_path: Path, merchant: Listener):

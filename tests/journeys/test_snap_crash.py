@@ -33,6 +33,8 @@ from support.notifying import RudeReceiver, eventually
 from support.server import Server
 from support.snap import PRIVATE_PEM, PUBLIC_PEM
 
+pytestmark = pytest.mark.kills
+
 CLIENT_ID, SECRET_KEY = "BRN-0332-1711843200000", "SK-kasir-kilat-0332"
 PIN = "135790"
 BACK = "https://partner.example/return"

@@ -9,9 +9,18 @@ read at all when someone runs one room's tests.
     engine, data_address, database, gateway, sqlite_gateway   support/gateway.py
 """
 
+import os
+
 import pytest
 
 pytest_plugins = ("support.disk", "support.browser", "support.postgres", "support.listener", "support.gateway")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many processes again as there are processors: half of what a test does is waiting."""
+    processors = os.cpu_count() or 1
+    return processors + (processors + 1) // 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
