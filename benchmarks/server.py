@@ -12,7 +12,6 @@ from benchmarks import FLOOR_PATH
 from gerbang.app import Gateway
 from gerbang.endpoint import Endpoint, HttpReply, HttpRequest
 from gerbang.ids import new_id
-from gerbang.limits import Limits
 from gerbang.protocols.nonsnap.service import NonSnap, signed_reply
 from gerbang.serving import bind, calm_garbage_collection, make_server
 from gerbang.settings import load_settings
@@ -59,7 +58,7 @@ def main() -> None:
         ),
     )
     calm_garbage_collection()  # as `gerbang serve` does
-    make_server(gateway.asgi, limits=Limits.of(gateway.settings)).run(sockets=[bind("127.0.0.1", port)])
+    make_server(gateway.asgi).run(sockets=[bind("127.0.0.1", port)])
 
 
 if __name__ == "__main__":

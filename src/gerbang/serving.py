@@ -9,8 +9,6 @@ import sys
 import uvicorn
 from starlette.types import ASGIApp
 
-from gerbang.limits import Limits, limited
-
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises OSError when the port is taken."""
@@ -27,12 +25,12 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def make_server(asgi: ASGIApp, *, limits: Limits, log_level: str = "info") -> uvicorn.Server:
+def make_server(asgi: ASGIApp, *, log_level: str = "info") -> uvicorn.Server:
     """A server that keeps out of logging's way: this program sets logging up itself."""
     return uvicorn.Server(
         uvicorn.Config(
             asgi,
-            http=limited(limits),
+            http="httptools",
             ws="none",
             lifespan="on",
             access_log=False,

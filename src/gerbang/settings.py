@@ -81,22 +81,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = False
     max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body accepted, in bytes.")] = 1_048_576
-    max_head_bytes: Annotated[
-        int, Meta(ge=4096, description="Largest URL and headers of a request together, in bytes; 431 or 414 beyond.")
-    ] = 32_768
-    request_head_timeout_s: Annotated[
-        float, Meta(gt=0, description="How long URL and headers of a request may take to arrive, in seconds; 408 beyond.")
-    ] = 15.0
-    request_body_timeout_s: Annotated[
-        float, Meta(gt=0, description="How long a request's body may take to arrive, in seconds; 408 beyond.")
-    ] = 60.0
-    max_connections: Annotated[
-        int,
-        Meta(
-            ge=0,
-            description="Most connections at a time; a newcomer takes the place of one that says nothing. 0: half of the descriptors this process may have.",
-        ),
-    ] = 0
     payment_expiry_min: Annotated[int, Meta(ge=1, description="How long a DOKU e-Wallet page can be paid, in minutes.")] = 60
     page_session_min: Annotated[
         int, Meta(ge=1, description="How long a buyer stays signed in on a payment page, in minutes.")

@@ -30,7 +30,6 @@ import uvloop
 
 from gerbang import audit
 from gerbang.app import Gateway
-from gerbang.limits import Limits
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.serving import bind, make_server
 from gerbang.settings import SANDBOX_SECRET_KEY, Settings, load_settings
@@ -67,7 +66,7 @@ class RunningGateway:
         self._socket = bind("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.gateway = Gateway(settings, demo_base_url=self.url if demo else None, background=background)
-        self._server = make_server(self.gateway.asgi, limits=Limits.of(settings))
+        self._server = make_server(self.gateway.asgi)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         deadline = time.monotonic() + 10
@@ -122,20 +121,6 @@ class RunningGateway:
     ) -> Answer:
         """A signed request as a merchant sends it. `body` is bytes as they are, or anything JSON; `headers` override."""
         raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        sent = self.headers_for(path, raw, client_id=client_id, secret_key=secret_key, request_id=request_id, headers=headers)
-        return self.request(method, path, raw, sent)
-
-    def headers_for(
-        self,
-        path: str,
-        raw: bytes | None,
-        *,
-        client_id: str = DEMO_CLIENT_ID,
-        secret_key: str = SANDBOX_SECRET_KEY,
-        request_id: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> dict[str, str]:
-        """What a merchant sends with this body to be believed."""
         sent = {
             "Client-Id": client_id,
             "Request-Id": request_id or str(uuid.uuid4()),
@@ -153,7 +138,7 @@ class RunningGateway:
             text += "\nDigest:" + base64.b64encode(hashlib.sha256(raw).digest()).decode()
             sent.setdefault("Content-Type", "application/json")
         sent.setdefault("Signature", independent_signature(text, secret_key))
-        return sent
+        return self.request(method, path, raw, sent)
 
     def create_order(self, invoice_number: str | None = None, amount: int = 60_000, **order: Any) -> Answer:
         """A DOKU e-Wallet order of the demo merchant."""

@@ -15,7 +15,6 @@ import click
 from gerbang.cli.options import C, json_option, reads_settings, settings_from_options
 from gerbang.cli.show import print_json_line
 from gerbang.cli.trouble import Failure
-from gerbang.limits import Limits
 from gerbang.serving import bind, calm_garbage_collection, forbid_core_dumps, make_server
 from gerbang.settings import Settings
 
@@ -104,7 +103,7 @@ def _serve(settings: Settings, *, demo: bool, as_json: bool) -> None:
     url = settings.public_url.rstrip("/") or local_url(settings.host, listening.getsockname()[1])
     _warn_when_open(settings)
     gateway = _gateway(settings, demo_base_url=url if demo else None)
-    server = make_server(gateway.asgi, limits=Limits.of(settings), log_level=settings.log_level)
+    server = make_server(gateway.asgi, log_level=settings.log_level)
 
     def stop(_signal: int, _frame: object) -> None:
         # uvicorn raises again what it was stopped with; this makes a clean end of it.

@@ -30,7 +30,6 @@ from gerbang.channels.credit_card.provider import AuthenticationQuestion, CardDa
 from gerbang.channels.credit_card.simulator import SandboxSchemes, find_challenge
 from gerbang.channels.credit_card.simulator_pages import TONES, bank_name, bank_pages
 from gerbang.clock import Clock
-from gerbang.limits import Limits
 from gerbang.money import Rupiah
 from gerbang.serving import bind, make_server
 from gerbang.settings import Settings
@@ -154,7 +153,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
             Route("/frame", frame),
         ]
     )
-    server = make_server(app, limits=Limits())
+    server = make_server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + 10

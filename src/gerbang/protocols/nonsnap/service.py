@@ -18,7 +18,6 @@ from gerbang.clock import Clock, iso_z, real_now
 from gerbang.endpoint import BodySignature, Call, Declined, Endpoint, HttpReply, HttpRequest, InProgress
 from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, MerchantDirectory
-from gerbang.payments import find_order
 from gerbang.protocols.asking import Asking, Final, settle
 from gerbang.protocols.nonsnap import errors
 from gerbang.protocols.nonsnap.decode import decode, read_object
@@ -216,15 +215,13 @@ class NonSnap:
         alike: Hashable = key.scope if strict else (key.scope, key.body_hash)
         await self._await_twin(alike, alone=strict, wait_s=None if endpoint.repeats_join else _REPEAT_WAIT_S)
         ended = self._running.setdefault(alike, asyncio.get_running_loop().create_future())
-
-        def once(step: _Act, *, strict: bool) -> Callable[[Tx], _Outcome | Asking[bytes]]:
-            return lambda tx: self._once(tx, key, step, request_id=caller.request_id, strict=strict)
-
         try:
-            result = await self._database.transact(once(act, strict=strict))
+            result = await self._database.transact(lambda tx: self._once(tx, key, act, strict=strict))
             while isinstance(result, Asking):
-                answer = await result.ask.ask()
-                result = await self._database.transact(once(result.after(answer), strict=False))
+                asking = result
+                answer = await asking.ask.ask()
+                after = asking.after(answer)
+                result = await self._database.transact(lambda tx, after=after: self._once(tx, key, after, strict=False))  # type: ignore[misc]
             return result
         finally:
             if self._running.get(alike) is ended:
@@ -289,7 +286,7 @@ class NonSnap:
 
         return act
 
-    def _once(self, tx: Tx, key: ReplyKey, act: _Act, *, request_id: str, strict: bool) -> _Outcome | Asking[bytes]:
+    def _once(self, tx: Tx, key: ReplyKey, act: _Act, *, strict: bool) -> _Outcome | Asking[bytes]:
         """Act, or give the first answer again under 409 (decision 0002). While somebody is asked there is no answer to keep."""
         real = real_now()
         since = real - timedelta(seconds=self._settings.request_id_retention_s)
@@ -300,14 +297,11 @@ class NonSnap:
             raise Refused(Reason.REQUEST_IN_PROGRESS)
         try:
             body = act(tx)
-        except Refused as refused:
+        except Refused:
             # Perhaps refused because the same request, running beside this one, was quicker: then its answer is ours.
             first = first_reply(tx, key, since=since)
             if first is not None:
                 return _Outcome(409, first)
-            # Or another process is still at it: what is busy is the same request's own.
-            if refused.reason is Reason.PAYMENT_BUSY and find_order(tx, key.merchant_id, request_id) is not None:
-                raise Refused(Reason.REQUEST_IN_PROGRESS) from None
             raise
         if isinstance(body, Asking):
             return body
