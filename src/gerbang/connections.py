@@ -235,4 +235,3 @@ class Connection(HttpToolsProtocol):
 def connection_class(door: Door) -> type[Connection]:
     """The class that a server makes its connections of."""
     return cast("type[Connection]", type("Connection", (Connection,), {"door": door}))
-
