@@ -281,7 +281,8 @@ def test_an_unknown_path_and_an_unknown_method_answer_json(running: RunningGatew
     unknown = running.signed("POST", PAYMENT + "/", {})
     method = running.signed("DELETE", PAYMENT)
 
-    assert (unknown.status, unknown.json) == (404, {"message": "No static resource dokuwallet-emoney/v1/payment/"})
+    assert unknown.status == 404
+    assert unknown.json["message"].startswith("No static resource dokuwallet-emoney/v1/payment/ ")
     assert (method.status, method.headers["allow"]) == (405, "POST")
     assert "not supported" in method.json["message"]
 
@@ -424,14 +425,29 @@ def test_what_two_servers_could_read_differently_is_refused_and_the_connection_c
     assert heard.count(b"HTTP/1.1 ") == 1
 
 
-@pytest.mark.parametrize(
-    "path", ["/" + PAYMENT, PAYMENT + "/", "/." + PAYMENT, PAYMENT[:-1] + "%74", PAYMENT + "%00", PAYMENT + ";a", PAYMENT.upper()]
-)
-def test_an_endpoint_has_one_spelling(running: RunningGateway, path: str):
-    answer = running.signed("POST", path, order())
+def test_an_endpoint_has_one_spelling_and_who_misses_it_is_told(running: RunningGateway):
+    status = "/orders/v1/status/"
+    near = {
+        PAYMENT: [
+            "/" + PAYMENT,
+            PAYMENT + "/",
+            "/." + PAYMENT,
+            PAYMENT[:-1] + "%74",
+            PAYMENT.upper(),
+            PAYMENT.replace("/v1", "//v1"),
+        ],
+        status + "{invoice_number_or_request_id}": ["/" + status + "INV-1", status.upper() + "INV-1", status.replace("v1", "%761") + "INV-1"],
+    }
+    for path, spellings in near.items():
+        for sent in spellings:
+            answer = running.signed("POST", sent, order())
 
-    assert answer.status == 404
-    assert answer.json["message"].startswith("No static resource ")
+            told = f"No static resource {sent[1:]} (you called {sent}; the path is {path})"
+            assert (answer.status, answer.json) == (404, {"message": told})
+
+    for sent in (PAYMENT + "%00", PAYMENT + ";a", "/" + PAYMENT + "/x"):
+        answer = running.signed("POST", sent, order())
+        assert (answer.status, answer.json) == (404, {"message": f"No static resource {sent[1:]}"})
 
 
 def test_the_whole_address_in_the_request_line_counts_as_its_path(running: RunningGateway):

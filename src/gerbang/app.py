@@ -37,7 +37,7 @@ from gerbang.settings import SANDBOX_SECRET_KEY, BadSettings, Settings
 from gerbang.storage import Database, StorageBusy, Tx, open_database
 from gerbang.vault import Vault
 from gerbang.wallet import PinHasher, WalletLimits
-from gerbang.web.asgi import ApiTable, Edge
+from gerbang.web.asgi import ApiTable, Edge, path_of
 from gerbang.web.assets import Assets
 from gerbang.web.broken import broken_page
 from gerbang.web.info import info_pages
@@ -187,7 +187,7 @@ class Gateway:
             )
             routes += [Route("/demo", lambda _request: RedirectResponse("/demo/")), Mount("/demo", app=shop)]
         broken = broken_page(wiring)
-        handlers = {404: _no_such_path, 405: _no_such_method, StorageBusy: broken, Exception: broken}
+        handlers = {404: self._no_such_path, 405: _no_such_method, StorageBusy: broken, Exception: broken}
         # Pages shrink to a third. What they hold besides the buyer's own words is drawn anew for each answer (form keys), so that
         # its length tells nothing. Assets are compressed already and pass as they are.
         small = [Middleware(GZipMiddleware, minimum_size=1_024)]
@@ -217,6 +217,15 @@ class Gateway:
         if self._demo_base_url is not None:
             return RedirectResponse("/demo/")
         return JSONResponse({"name": "Gerbang", "mode": "sandbox", "openapi": "/openapi.json", "control_api": "/sandbox/v1"})
+
+    async def _no_such_path(self, request: Request, _missing: Exception) -> Response:
+        # The start of the text was observed at DOKU. The path is told as it was sent: what is wrong with it may be in its spelling.
+        sent = path_of(request.scope)
+        message = f"No static resource {sent.removeprefix('/')}"
+        meant = self.api.similar(sent)
+        if meant is not None:
+            message += f" (you called {sent}; the path is {meant})"
+        return JSONResponse({"message": message}, status_code=404)
 
     async def _describe(self, _request: Request) -> Response:
         from gerbang.openapi import openapi_document
@@ -274,8 +283,3 @@ def _health(trouble: str | None) -> Response:
 
 async def _no_such_method(request: Request, _refused: Exception) -> Response:
     return JSONResponse({"message": f"Request method '{request.method}' is not supported"}, status_code=405)
-
-
-async def _no_such_path(request: Request, _missing: Exception) -> Response:
-    # The start of the text was observed at DOKU.
-    return JSONResponse({"message": f"No static resource {request.url.path.lstrip('/')}"}, status_code=404)
