@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import http.client
+import json
 import resource
 import socket
 import threading
@@ -12,8 +13,11 @@ from typing import Any
 
 import pytest
 import uvloop
+from msgspec import Struct
 from starlette.types import Receive, Scope, Send
 
+from gerbang.endpoint import Endpoint, HttpReply, HttpRequest
+from gerbang.protocols.snap.guard import Guard, Outcome
 from gerbang.serving import Server, affordable_connections, bind, make_server
 from gerbang.settings import load_settings
 from gerbang.web.asgi import read_body
@@ -297,3 +301,26 @@ def test_a_stop_takes_in_who_has_knocked(serving: Callable[..., Served]):
             said = heard(one)
             assert said.endswith(b"1 0"), said
         assert heard(pair).count(b"HTTP/1.1 200") == 2
+
+
+def test_a_snap_call_that_the_stop_cuts_short_is_told_so():
+    """The non-SNAP guard does the same. Nobody is left without an answer, and the same call again goes on."""
+
+    class Hanging(Guard):
+        async def answer(self, endpoint: Endpoint, request: HttpRequest, path_value: str) -> Outcome:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    endpoint = Endpoint(
+        method="POST", path="/x", summary="", action=lambda *_: {}, response=Struct, family="snap", service_code="54"
+    )
+
+    async def cut_short() -> HttpReply:
+        call = asyncio.create_task(Hanging().handle(endpoint, HttpRequest("POST", "/x", "", {}, b"", ""), ""))
+        await asyncio.sleep(0)
+        call.cancel()
+        return await call
+
+    reply = asyncio.run(cut_short())
+
+    assert (reply.status, json.loads(reply.body)["responseCode"]) == (500, "5005400")

@@ -436,7 +436,11 @@ def test_an_endpoint_has_one_spelling_and_who_misses_it_is_told(running: Running
             PAYMENT.upper(),
             PAYMENT.replace("/v1", "//v1"),
         ],
-        status + "{invoice_number_or_request_id}": ["/" + status + "INV-1", status.upper() + "INV-1", status.replace("v1", "%761") + "INV-1"],
+        status + "{invoice_number_or_request_id}": [
+            "/" + status + "INV-1",
+            status.upper() + "INV-1",
+            status.replace("v1", "%761") + "INV-1",
+        ],
     }
     for path, spellings in near.items():
         for sent in spellings:
