@@ -407,7 +407,7 @@ def test_an_order_shows_its_charges_and_refunds_and_no_card_number(beside: Cli, 
     [
         ((), "or --clear alone"),
         (("--clear", "--response-code", "51"), "or --clear alone"),
-        (("--three-ds", "maybe"), "--three-ds: there is no such outcome"),
+        (("--three-ds", "maybe"), "--three-ds maybe does not exist"),
     ],
 )
 def test_an_outcome_that_cannot_come_is_refused(

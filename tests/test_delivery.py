@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from gerbang.clock import real_now, to_ms
-from gerbang.ids import new_id
 from gerbang.merchants import update
 from gerbang.notifications import delivery, outbox, queue
 from gerbang.notifications.outbox import Attempt, Notification, NotificationState, endpoint_of, get_notification, resend
@@ -95,8 +94,10 @@ def test_ids_of_one_payment_sort_as_made_within_a_millisecond_and_when_the_machi
     database: Database, monkeypatch: pytest.MonkeyPatch
 ):
     made: list[str] = []
-    for before in (new_id("ntf"), "ntf_01KZZZZZZZZZZZZZZZZZZZZZZZ", *["ntf_01A0000000000000000000000" + last for last in "9ZA0"]):
-        monkeypatch.setattr(outbox, "new_id", lambda _prefix, made=before: made)
+    now_ns = time.time_ns()
+    for moment in (now_ns, now_ns + 3_600 * 10**9, *[now_ns - seconds * 10**9 for seconds in (1, 1, 0, 7_200)]):
+        monkeypatch.setattr("gerbang.ids._newest_ns", 0)  # as in another process
+        monkeypatch.setattr("gerbang.ids.time.time_ns", lambda moment=moment: moment)
         made.append(queue_one(database, "http://shop.example/n", payment_id="pay_1"))
 
     assert made == sorted(made)
@@ -114,8 +115,8 @@ def test_what_waits_for_an_earlier_one_does_not_hold_up_a_moved_clock(tmp_path: 
 
 
 def test_an_endpoint_that_hangs_delays_nobody_else(data_address: str, merchant: Listener):
-    """300 notifications to an endpoint that never answers were first in the queue: more than are ever under way."""
-    assert delivery._MAX_IN_FLIGHT < 300
+    """300 notifications to an endpoint that never answers were first in the queue: more than there are slots."""
+    assert delivery._SLOTS < 300
     with a_merchant() as hanging, open_for_filling(data_address) as filled, Delivering(data_address) as process:
         hanging.script([Answer(hang=True)] * 300)
         stuck = [queue_one(filled, hanging.url("/n"), payment_id=f"pay_stuck_{n}") for n in range(300)]

@@ -62,6 +62,32 @@ def test_a_notification_may_go_to(address: str):
     assert is_public(address)
 
 
+# What IANA's registries say, written apart from the product's table: first and last address of each row, and a neighbour outside.
+REGISTRY = {
+    False: """0.0.0.0 0.255.255.255 10.0.0.0 10.255.255.255 100.64.0.0 100.127.255.255 127.0.0.0 127.255.255.255 169.254.0.0 169.254.255.255
+        172.16.0.0 172.31.255.255 192.0.0.0 192.0.0.7 192.0.0.8 192.0.0.11 192.0.0.170 192.0.0.171 192.0.0.192 192.0.0.255 192.0.2.0 192.0.2.255
+        192.88.99.0 192.88.99.1 192.88.99.255 192.168.0.0 192.168.255.255 198.18.0.0 198.19.255.255 198.51.100.0 198.51.100.255 203.0.113.0
+        203.0.113.255 224.0.0.0 239.255.255.255 240.0.0.0 255.255.255.255
+        :: ::1 ::ffff:10.0.0.1 ::ffff:192.0.0.192 64:ff9b::a00:1 64:ff9b::c058:6301 64:ff9b:1:: 64:ff9b:1:ffff:ffff:ffff:ffff:ffff 100:: 100::1
+        100:0:0:1::1 2001:: 2001:0:ffff::1 2001:1::4 2001:2::1 2001:5::1 2001:10::1 2001:1f:ffff::1 2001:40::1 2001:1ff:ffff::1 2001:db8::
+        2001:db8:ffff::1 2002:a00:1:: 2002:c000:c0:: 3fff:: 3fff:fff:ffff::1 5f00::1 fc00:: fdff:ffff::1 fe80::1 febf::1 fec0::1 ff0e::1 ::808:808
+        4000::1 1::1""",
+    True: """1.0.0.0 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 126.255.255.255 128.0.0.0 169.253.255.255 169.255.0.0 172.15.255.255 172.32.0.0
+        191.255.255.255 192.0.0.9 192.0.0.10 192.0.1.0 192.0.3.0 192.31.196.1 192.52.193.1 192.88.98.255 192.88.100.0 192.167.255.255 192.169.0.0
+        192.175.48.1 198.17.255.255 198.20.0.0 198.51.99.255 198.51.101.0 203.0.112.255 203.0.114.0 223.255.255.255
+        2000::1 2001:1::1 2001:1::2 2001:1::3 2001:3::1 2001:4:112::1 2001:20::1 2001:2f:ffff::1 2001:30::1 2001:200::1 2001:db7::1 2001:db9::1
+        2002:808:808::1 2003::1 2620:4f:8000::1 3ffe:ffff::1 64:ff9b::808:808 ::ffff:8.8.8.8""",
+}  # fmt: skip
+
+
+def test_the_registries_of_special_addresses_decide() -> None:
+    wrong = [
+        address for public, addresses in REGISTRY.items() for address in addresses.split() if is_public(address) is not public
+    ]
+
+    assert wrong == []
+
+
 def test_no_socket_is_made_for_an_address_that_is_not_public():
     with pytest.raises(ForbiddenAddress, match=r"127\.0\.0\.1 is not a public address"):
         public_socket((socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 80)))

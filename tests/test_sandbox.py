@@ -210,8 +210,8 @@ def test_an_outcome_that_cannot_come_is_refused(sqlite_gateway: RunningGateway) 
     named = {"client_id": shop.client_id, "invoice_number": page.invoice}
     sqlite_gateway.create_order("INV-1")
 
-    assert refused(sqlite_gateway, "POST", "/payments/next", {**named, "three_ds": "maybe"}) == (400, "field_invalid")
-    assert refused(sqlite_gateway, "POST", "/payments/next", {**named, "response_code": "7"}) == (400, "field_invalid")
+    assert refused(sqlite_gateway, "POST", "/payments/next", {**named, "three_ds": "maybe"}) == (400, "bad_request")
+    assert refused(sqlite_gateway, "POST", "/payments/next", {**named, "response_code": "7"}) == (400, "bad_request")
     assert refused(sqlite_gateway, "POST", "/payments/next", {**named, "invoice_number": "no"}) == (404, "order_not_found")
     wallet = {"client_id": DEMO_CLIENT_ID, "invoice_number": "INV-1", "response_code": "51"}
     assert refused(sqlite_gateway, "POST", "/payments/next", wallet) == (400, "bad_request")

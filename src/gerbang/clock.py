@@ -9,6 +9,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+# A date read from outside lies between these, so that whatever is added to it, or whatever zone it is shown in, is still a date.
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+
 WIB = timezone(timedelta(hours=7), "WIB")
 
 

@@ -155,8 +155,8 @@ def test_what_happens_at_a_provider_is_chosen_on_the_command_line(rooms: Rooms, 
 @pytest.mark.parametrize(
     ("code", "args", "told"),
     [
-        ("EMONEY_LINKAJA", ("--outcome", "MAYBE"), "--outcome: there is no such outcome"),
-        ("ONLINE_TO_OFFLINE_ALFA", ("--outcome", "FAILED"), "--outcome: there is no such outcome"),
+        ("EMONEY_LINKAJA", ("--outcome", "MAYBE"), "--outcome MAYBE does not exist"),
+        ("ONLINE_TO_OFFLINE_ALFA", ("--outcome", "FAILED"), "--outcome FAILED does not exist"),
         ("EMONEY_LINKAJA", ("--three-ds", "challenge"), "--three-ds means nothing on channel EMONEY_LINKAJA"),
         ("CREDIT_CARD", ("--outcome", "SLOW"), "--outcome means nothing on channel CREDIT_CARD"),
     ],

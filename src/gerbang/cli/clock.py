@@ -11,7 +11,7 @@ from gerbang.cli.data import Data, open_data
 from gerbang.cli.options import json_option, parsed_by, reads_settings
 from gerbang.cli.outstanding import Outstanding, outstanding, wait_until_done
 from gerbang.cli.show import counted, print_facts, print_json, wib
-from gerbang.clock import WIB, iso_z
+from gerbang.clock import EARLIEST, LATEST, WIB, iso_z
 from gerbang.sandbox.time import move
 
 _UNIT_S = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -45,7 +45,10 @@ def read_moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text!r} is no moment; write 2026-12-01, '2026-12-01 09:00' or 2026-12-01T09:00:00+07:00") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=WIB)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=WIB)
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError(f"{text!r} is too far; time moves at most 50 years")
+    return moment
 
 
 @click.group()

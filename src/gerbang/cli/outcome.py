@@ -1,5 +1,7 @@
 """gerbang outcome."""
 
+import re
+
 import click
 
 from gerbang.channel import all_channels
@@ -7,12 +9,9 @@ from gerbang.cli.data import open_data
 from gerbang.cli.options import reads_settings
 from gerbang.cli.payments import find
 from gerbang.cli.trouble import Failure, Misuse
-from gerbang.errors import Reason, Refused
 from gerbang.payments import payments_of
+from gerbang.sandbox.playing import CHOICES, NotChosen, choose
 from gerbang.storage import Tx
-
-OUTSIDE = ("outcome",)
-CARDS = ("three_ds", "response_code", "follow_up_code")
 
 
 @click.command()
@@ -50,22 +49,12 @@ def outcome(
 
         def decide(tx: Tx) -> None:
             payment = payments_of(tx, find(tx, invoice, merchant).id)[-1]
-            choose = all_channels()[payment.channel].choose
-            if choose is None:
-                raise Failure(f"nobody outside is asked about a payment of channel {payment.channel}")
-            fits = OUTSIDE if all_channels()[payment.channel].party is not None else CARDS
-            strange = [name for name, value in wanted.items() if value and name not in fits]
-            if strange:
-                raise Misuse(f"--{strange[0].replace('_', '-')} means nothing on channel {payment.channel}")
-            choose(tx, payment.id, wanted)
+            choose(tx, all_channels()[payment.channel], payment, wanted)
 
         try:
             data.write(decide)
-        except Refused as refused:
-            if refused.reason is not Reason.FIELD_INVALID:
-                raise
-            option = str(refused.facts["field"]).replace("_", "-")
-            listed = "gerbang channels CODE" if option == "outcome" else "docs/guides/test-cards.md"
-            raise Misuse(f"--{option}: there is no such outcome; {listed} lists them") from None
+        except NotChosen as not_chosen:
+            as_options = re.sub(rf"\b({'|'.join(CHOICES)})\b", lambda name: "--" + name[0].replace("_", "-"), str(not_chosen))
+            raise Misuse(as_options) from None
     said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in wanted.items() if value)
     click.echo(f"{invoice}: {said or 'as the card or the amount says'}")

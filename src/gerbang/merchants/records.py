@@ -1,5 +1,7 @@
 """The merchant record and what may be done to it."""
 
+import ipaddress
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -147,9 +149,26 @@ def is_absolute_url(url: str) -> bool:
         return False
     try:
         parts = urlsplit(url)
-        return parts.scheme.lower() in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return parts.scheme.lower() in ("http", "https") and parts.port != 0 and _is_host(parts.hostname or "")
     except ValueError:
         return False
+
+
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII | re.IGNORECASE)
+
+
+def _is_host(name: str) -> bool:
+    """Whether this can be looked up: an IPv6 number, or labels of 1 to 63 letters, digits and dashes (RFC 1123; `_` is in use)."""
+    if ":" in name:
+        try:
+            ipaddress.IPv6Address(name.partition("%")[0])
+        except ValueError:
+            return False
+        return "%" not in name
+    # What is not ASCII is looked up in its encoded form. Raises UnicodeError, which is a ValueError.
+    encoded = name if name.isascii() else name.encode("idna").decode()
+    labels = encoded.removesuffix(".").split(".")
+    return len(encoded) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
 
 
 def find(tx: Tx, client_id: str) -> Merchant | None:

@@ -1,9 +1,12 @@
 """The connections that deliveries use: aiohttp's, fitted to what merchants' servers do. Imported with the first delivery."""
 
 import asyncio
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 
 from gerbang.notifications.guard import public_socket
@@ -11,6 +14,7 @@ from gerbang.notifications.guard import public_socket
 # Longer than this, and a merchant's server may close the connection just as the next notification goes out on it; that would
 # count as a failure and cost half an hour. 2 s is the shortest keep-alive among common servers' defaults (gunicorn).
 _KEEP_ALIVE_S = 1.0
+_LOOK_UPS = 32
 
 
 class _StatusFirst(ResponseHandler):
@@ -27,13 +31,36 @@ class _StatusFirst(ResponseHandler):
             super().data_received(rest)
 
 
+class _OwnThreads(AbstractResolver):
+    """Names are looked up on threads of their own: a merchant's dead name server keeps neither PINs nor other look-ups waiting."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_LOOK_UPS, thread_name_prefix="gerbang-names")
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+        loop = asyncio.get_running_loop()
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG)
+        found = await loop.run_in_executor(self._threads, ask)
+        flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            ResolveResult(hostname=host, host=str(where[0]), port=int(where[1]), family=kind, proto=proto, flags=flags)
+            for kind, _, proto, _, where in found
+            if kind == socket.AF_INET or (kind == socket.AF_INET6 and len(where) > 2)
+        ]
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
 def connector(*, public_only: bool, limit: int) -> aiohttp.TCPConnector:
     """The connector of one session."""
     made = aiohttp.TCPConnector(
         limit=limit,
         keepalive_timeout=_KEEP_ALIVE_S,
         ttl_dns_cache=30,
+        resolver=_OwnThreads(),
         socket_factory=public_socket if public_only else None,
     )
+    made._resolver_owner = True  # closed with it
     made._factory = partial(_StatusFirst, loop=asyncio.get_running_loop())  # type: ignore[assignment] # a subclass
     return made

@@ -35,7 +35,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_MAX_IN_FLIGHT = 256
+# A delivery takes one of few slots for its first moment only; who has not answered by then waits in a wide room, where a hanging
+# endpoint costs a connection and holds up nobody.
+_SLOTS = 128
+_SLOT_S = 0.25
+_MERCHANT_SLOTS = 96  # most of one merchant …
+_RESERVED_SLOTS = 32  # … and what is left for merchants who have none
+_MAX_IN_FLIGHT = 1_024  # in all; half of the descriptors at most
+_LEAST_PATIENCE_S = 1.0  # when the room is full, whoever waits longer than this makes place: of the merchant with most of them
 _LANES = 16  # deliveries at a time to one endpoint …
 _NARROW_LANES = 2  # … and to one that did not answer last time, so that many of them cannot fill all there is
 _MAX_SILENT = 10_000  # how many endpoints that did not answer are remembered
@@ -69,6 +76,12 @@ class Deliverer:
         self._under_way: Counter[str] = Counter()  # endpoint → deliveries
         self._silent: set[str] = set()  # endpoints that gave no answer last time
         self._tasks: set[asyncio.Task[None]] = set()
+        self._in_slots: Counter[str] = Counter()  # merchant → deliveries in their first moment
+        self._of_merchant: Counter[str] = Counter()  # merchant → deliveries
+        self._hanging: dict[asyncio.Task[None], tuple[str, float]] = {}  # the others: whose, and since when by time.monotonic()
+        self._patience: dict[asyncio.Task[None], asyncio.Timeout] = {}  # of calls under way
+        self._room = min(_MAX_IN_FLIGHT, _descriptors() // 2)
+        self._merchant_room = self._room * _MERCHANT_SLOTS // _SLOTS
         self._ended = 0  # deliveries so far, whatever came of them
         self._echoed = 0.0  # when payments given back were last looked for, by time.monotonic()
         self._session: aiohttp.ClientSession | None = None
@@ -103,10 +116,16 @@ class Deliverer:
                 await self._echo_refunded()
             started = 0
             saturated = {endpoint for endpoint in self._under_way if self._lanes_left(endpoint) <= 0}
-            while (left := _MAX_IN_FLIGHT - len(self._tasks)) > 0:
+            crowded: set[str] = set()
+            while (left := _SLOTS - self._in_slots.total()) > 0:
                 # Looking costs no fsync and no writer; claiming does. Most looks find nothing.
-                found = await self._look(saturated)
-                chosen = self._choose(found, left, saturated)
+                found = await self._look(saturated, crowded)
+                room = self._room - len(self._tasks)
+                chosen = self._choose(found, min(left, room), left, saturated, crowded)
+                if len(chosen) < len(found):
+                    self._make_room(len(found) - len(chosen))
+                if room <= 0:
+                    break
                 if chosen:
                     started += await self._claim(chosen)
                 if len(found) < _LOOK_AHEAD:
@@ -122,24 +141,48 @@ class Deliverer:
             now = self._clock.now()
             await self._database.transact(lambda tx, one=payment_id, now=now: mischief.echo(tx, one, now=now))  # type: ignore[misc]
 
-    async def _look(self, saturated: set[str]) -> list[Row]:
+    async def _look(self, saturated: set[str], crowded: set[str]) -> list[Row]:
         now, real = self._clock.now(), real_now()
-        return await self._database.read(lambda tx: waiting(tx, now=now, real=real, limit=_LOOK_AHEAD, saturated=saturated))
+        return await self._database.read(
+            lambda tx: waiting(tx, now=now, real=real, limit=_LOOK_AHEAD, saturated=saturated, crowded=crowded)
+        )
 
-    def _choose(self, found: Sequence[Row], left: int, saturated: set[str]) -> list[str]:
-        """The ids that have a free lane. Adds endpoints that have none left to `saturated`."""
+    def _choose(self, found: Sequence[Row], most: int, slots: int, saturated: set[str], crowded: set[str]) -> list[str]:
+        """The ids that have a free lane and a slot. Adds endpoints and merchants that have none left to `saturated`, `crowded`.
+
+        most   of them, and `slots` how many slots are free: the last ones are for merchants who have none
+        """
         chosen: list[str] = []
-        taken: Counter[str] = Counter()
+        lanes: Counter[str] = Counter()
+        merchants: Counter[str] = Counter()
         for row in found:
-            endpoint = row["endpoint"]
-            if len(chosen) == left:
+            endpoint, merchant = row["endpoint"], row["merchant_id"]
+            if len(chosen) >= most:
                 break
-            if self._lanes_left(endpoint) - taken[endpoint] <= 0:
+            held, last_ones = self._in_slots[merchant] + merchants[merchant], slots - len(chosen) <= _RESERVED_SLOTS
+            if self._is_crowded(merchant, merchants[merchant]) or (held and last_ones):
+                crowded.add(merchant)
+            elif self._lanes_left(endpoint) - lanes[endpoint] <= 0:
                 saturated.add(endpoint)
             elif row["id"] not in self._leases:  # our own lease can run out while this process was suspended
                 chosen.append(row["id"])
-                taken[endpoint] += 1
+                lanes[endpoint] += 1
+                merchants[merchant] += 1
         return chosen
+
+    def _is_crowded(self, merchant: str, more: int = 0) -> bool:
+        """Whether a merchant has as many deliveries under way as one may: in slots, and of the whole room."""
+        return self._in_slots[merchant] + more >= _MERCHANT_SLOTS or self._of_merchant[merchant] + more >= self._merchant_room
+
+    def _make_room(self, wanted: int) -> None:
+        """Let go of what hangs longest, of merchants who fill most of their part of the room: nobody waits for their time-outs."""
+        loop, since = asyncio.get_running_loop(), time.monotonic() - _LEAST_PATIENCE_S
+        full = {merchant for merchant, held in self._of_merchant.items() if held >= self._merchant_room * 3 // 4}
+        waits = [(began, task) for task, (merchant, began) in self._hanging.items() if merchant in full and began <= since]
+        for _, task in sorted(waits, key=lambda one: one[0])[:wanted]:
+            patience = self._patience.get(task)
+            if patience is not None and not patience.expired():
+                patience.reschedule(loop.time())
 
     def _lanes_left(self, endpoint: str) -> int:
         return (_NARROW_LANES if endpoint in self._silent else _LANES) - self._under_way[endpoint]
@@ -154,6 +197,8 @@ class Deliverer:
         for notification, merchant in claimed:
             self._leases[notification.id] = until
             self._under_way[notification.endpoint] += 1
+            self._in_slots[merchant.client_id] += 1
+            self._of_merchant[merchant.client_id] += 1
             task = asyncio.create_task(self._deliver(notification, merchant))
             self._tasks.add(task)
         return len(claimed)
@@ -212,6 +257,9 @@ class Deliverer:
             await asyncio.sleep(0.02)
 
     async def _deliver(self, notification: Notification, merchant: Merchant) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        slot = asyncio.get_running_loop().call_later(_SLOT_S, self._leave_slot, merchant.client_id, task)
         try:
             try:
                 attempt = await self._attempt(notification, merchant)
@@ -223,16 +271,23 @@ class Deliverer:
             # The lease ends by itself and the notification is tried again.
             log.exception("notification %s could not be recorded", notification.id)
         finally:
+            slot.cancel()
+            if self._hanging.pop(task, None) is None:
+                _count_down(self._in_slots, merchant.client_id)
+            _count_down(self._of_merchant, merchant.client_id)
             self._leases.pop(notification.id, None)
-            self._tasks.discard(asyncio.current_task())
+            self._tasks.discard(task)
             self._ended += 1
             self._wake.set()
 
+    def _leave_slot(self, merchant: str, task: "asyncio.Task[None]") -> None:
+        self._hanging[task] = (merchant, time.monotonic())
+        _count_down(self._in_slots, merchant)
+        self._wake.set()
+
     def _free_lane(self, endpoint: str) -> None:
         """The endpoint can take the next one; writing down what it said is our own affair."""
-        self._under_way[endpoint] -= 1
-        if not self._under_way[endpoint]:
-            del self._under_way[endpoint]
+        _count_down(self._under_way, endpoint)
         self._wake.set()
 
     def _remember_silence(self, endpoint: str, *, silent: bool) -> None:
@@ -325,16 +380,21 @@ class Deliverer:
         status: int | None = None
         answer_headers: dict[str, str] = {}
         answer, error = "", None
+        patience, task = asyncio.timeout(None), asyncio.current_task()
+        assert task is not None
         try:
             session = await self._client()
-            async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
-                status = response.status
-                answer_headers = _kept_headers(response)
-                answer = await _start_of_body(response, wait_s=wait_s, most=most)
+            async with patience:
+                self._patience[task] = patience
+                async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+                    status = response.status
+                    answer_headers = _kept_headers(response)
+                    answer = await _start_of_body(response, wait_s=wait_s, most=most)
         except aiohttp.ConnectionTimeoutError:
             error = f"no connection within {self._settings.notification_connect_timeout_s:g} s"
         except TimeoutError:
-            error = f"no answer within {self._settings.notification_timeout_s:g} s"
+            waited = time.perf_counter() - began if patience.expired() else self._settings.notification_timeout_s
+            error = f"no answer within {waited:.3g} s" + (", and others needed the place" if patience.expired() else "")
         except aiohttp.ClientConnectorError as failure:
             # aiohttp's own text speaks of ssl whatever the scheme, and hides the reason at its end.
             error = f"Cannot connect to {failure.host}:{failure.port}: {failure.os_error}"
@@ -343,6 +403,8 @@ class Deliverer:
         except Exception as failure:
             log.exception("calling %s", url.origin())
             error = f"{type(failure).__name__}: {failure}"
+        finally:
+            self._patience.pop(task, None)
         return Exchange(str(url), _ms_since(began), dict(headers), "", status, answer_headers, answer, error)
 
     async def _client(self) -> "aiohttp.ClientSession":
@@ -352,7 +414,7 @@ class Deliverer:
             from gerbang.notifications.connector import connector
 
             self._session = aiohttp.ClientSession(
-                connector=connector(public_only=not self._settings.is_sandbox, limit=_MAX_IN_FLIGHT),
+                connector=connector(public_only=not self._settings.is_sandbox, limit=self._room),
                 timeout=aiohttp.ClientTimeout(
                     total=self._settings.notification_timeout_s,
                     connect=self._settings.notification_connect_timeout_s,
@@ -403,6 +465,22 @@ class Deliverer:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _count_down(counts: Counter[str], name: str) -> None:
+    counts[name] -= 1
+    if not counts[name]:
+        del counts[name]
+
+
+def _descriptors() -> int:
+    """How many files and connections this process may have open."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 512
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return soft if soft != resource.RLIM_INFINITY else 1_048_576
 
 
 def _kept_headers(response: "aiohttp.ClientResponse") -> dict[str, str]:

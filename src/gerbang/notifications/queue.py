@@ -25,15 +25,23 @@ _DUE = (
 _FREE = "(n.lease_real_until < :real or n.lease_real_until > :impossible)"
 
 
-def waiting(tx: Tx, *, now: datetime, real: datetime, limit: int, saturated: Collection[str] = ()) -> list[Row]:
-    """The `id` and `endpoint` of notifications that are due and that nobody delivers, longest due first.
+def waiting(
+    tx: Tx, *, now: datetime, real: datetime, limit: int, saturated: Collection[str] = (), crowded: Collection[str] = ()
+) -> list[Row]:
+    """The `id`, `endpoint` and `merchant_id` of notifications that are due and that nobody delivers, longest due first.
 
     saturated  endpoints that have as many deliveries under way as they may; a slow one never holds back the others
+    crowded    merchants of whom the same is true
     """
-    skipped = {f"skip{index}": endpoint for index, endpoint in enumerate(sorted(saturated))}
-    skip = f" and n.endpoint not in ({', '.join(':' + name for name in skipped)})" if skipped else ""
+    skip = ""
+    skipped: dict[str, str] = {}
+    for column, named in (("endpoint", saturated), ("merchant_id", crowded)):
+        names = {f"{column}{index}": one for index, one in enumerate(sorted(named))}
+        skip += f" and n.{column} not in ({', '.join(':' + name for name in names)})" if names else ""
+        skipped |= names
     return tx.all(
-        f"select n.id, n.endpoint from notification n where {_DUE} and {_FREE}{skip} order by n.due_at, n.id limit :limit",  # noqa: S608 - fixed texts only
+        f"select n.id, n.endpoint, n.merchant_id from notification n where {_DUE} and {_FREE}{skip}"  # noqa: S608 - fixed texts only
+        " order by n.due_at, n.id limit :limit",
         {**_moments(now, real), "limit": limit, **skipped},
     )
 

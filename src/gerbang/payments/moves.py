@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from gerbang.clock import to_ms
+from gerbang.clock import next_midnight, to_ms
 from gerbang.errors import Reason, Refused
 from gerbang.ledger import Transfer, post
 from gerbang.money import Rupiah
@@ -96,6 +96,8 @@ def finish(
 ) -> Payment:
     """Turn a payment into a paid one: state and money move together, once. `charged` is the whole amount if not given.
 
+    settles_at  when the merchant's money counts as paid out; as the glossary says, at the next midnight in Jakarta, if not given
+
     Raises Refused: PAYMENT_MOVED_ON, BALANCE_TOO_SMALL. Nothing is written then.
     """
     paid = advance(
@@ -106,7 +108,7 @@ def finish(
         payer=payer,
         approval_code=approval_code,
         charged=payment.amount if charged is None else charged,
-        settles_at=settles_at or now,
+        settles_at=settles_at or next_midnight(now),
     )
     post(tx, transfers, cause=payment.id, now=now)
     return paid

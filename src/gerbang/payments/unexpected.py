@@ -17,6 +17,7 @@ from gerbang.money import Rupiah
 from gerbang.payments.model import Payment
 from gerbang.payments.moves import hold_payment, record_event
 from gerbang.storage import Row, Tx
+from gerbang.storage.due import due_moments, is_due
 
 
 class Unawaited(StrEnum):
@@ -100,9 +101,9 @@ def claim_unexpected(tx: Tx, channel: str, *, again_in_s: float, limit: int) -> 
     """What is to be given back now; nobody else gets it for a while."""
     real = real_now()
     rows = tx.all(
-        "select * from unexpected_money where channel = :channel and ask_again_real_at <= :real"
+        f"select * from unexpected_money where channel = :channel and {is_due('ask_again_real_at')}"  # noqa: S608 - fixed texts
         " order by ask_again_real_at limit :limit",
-        {"channel": channel, "real": to_ms(real), "limit": limit},
+        {"channel": channel, **due_moments(real), "limit": limit},
     )
     return [
         _from_row(row)

@@ -39,6 +39,7 @@ class ReadsItself(typing.Protocol):
         ...
 
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 # A JSON number with a point or exponent becomes a Decimal: no float on the way of money.
@@ -49,7 +50,7 @@ _MAX_DEPTH = 64
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object; raises NotAnObject."""
+    """The JSON object; raises NotAnObject, Refused(FIELD_INVALID) for a text that could not be stored, known field or not."""
     try:
         decoded = _json.decode(body)
     except (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError):
@@ -57,7 +58,35 @@ def read_object(body: bytes) -> dict[str, Any]:
         raise NotAnObject from None
     if not isinstance(decoded, dict) or (body.count(b"{") + body.count(b"[") > _MAX_DEPTH and _is_deep(decoded)):
         raise NotAnObject
+    if b"\\u0000" in body or b"\\ud" in body or b"\\uD" in body:
+        path = _unstorable(decoded)
+        if path is not None:
+            raise _invalid(path)
     return decoded
+
+
+def holds_unstorable(value: Any) -> bool:
+    """Whether some text in a JSON value, or a name, holds a NUL or half of a surrogate pair: PostgreSQL keeps neither."""
+    return _unstorable(value) is not None
+
+
+def _unstorable(value: Any, path: str = "") -> str | None:
+    """The path of the first such text."""
+    if isinstance(value, str):
+        return path if _UNSTORABLE.search(value) else None
+    if isinstance(value, dict):
+        inner = [(f"{path}.{name}".lstrip("."), name, one) for name, one in value.items()]
+    elif isinstance(value, list):
+        inner = [(f"{path}[{index}]", "", one) for index, one in enumerate(value)]
+    else:
+        return None
+    for place, name, one in inner:
+        if _UNSTORABLE.search(name):
+            return path
+        found = _unstorable(one, place)
+        if found is not None:
+            return found
+    return None
 
 
 def _is_deep(value: Any) -> bool:

@@ -94,7 +94,7 @@ def _choose(tx: Tx, party: Party, payment_id: str, wanted: Mapping[str, str | No
 
     outcome = wanted.get("outcome")
     if outcome is not None and outcome not in party.behaviours:
-        raise Refused(Reason.FIELD_INVALID, field="outcome")
+        raise Refused(Reason.FIELD_INVALID, field="outcome", known=", ".join(party.behaviours))
     choose(tx, _announced(tx, payment_id), outcome)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from gerbang.channel import Channel, Parts
-from gerbang.clock import real_now, to_ms
+from gerbang.clock import real_now
 from gerbang.errors import Reason, Refused
 from gerbang.money import Rupiah
 from gerbang.payments import Payment, find_payment
@@ -19,6 +19,7 @@ from gerbang.providers.reports import source_of, take_report
 from gerbang.providers.watch import Watch
 from gerbang.settings import BadSettings
 from gerbang.storage import StorageBusy, Tx
+from gerbang.storage.due import due_moments, is_due
 
 log = logging.getLogger(__name__)
 
@@ -158,8 +159,8 @@ class ProviderRoom:
 def claimable(tx: Tx, channel: str) -> bool:
     """Whether money is held that has to go back now, looked at without writing."""
     row = tx.one(
-        "select 1 as found from unexpected_money where channel = :channel and ask_again_real_at <= :real limit 1",
-        {"channel": channel, "real": to_ms(real_now())},
+        f"select 1 as found from unexpected_money where channel = :channel and {is_due('ask_again_real_at')} limit 1",  # noqa: S608
+        {"channel": channel, **due_moments(real_now())},
     )
     return row is not None
 

@@ -25,6 +25,7 @@ from gerbang.providers.simulator import SimulatedOrder, decide, find_simulated, 
 from gerbang.providers.views import AccountView, Look, PartyView, PlanView, WaitingView
 from gerbang.storage import Tx
 from gerbang.wallet import mask_phone, normalise_phone
+from gerbang.web.forms import text as _text
 from gerbang.web.i18n import choose_language
 from gerbang.web.pages import initials, page_response
 from gerbang.web.views import FieldError, ItemView, Lang, OrderView, Shell
@@ -324,8 +325,3 @@ def _next_month(day: date) -> date:
     first = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
     last = (first + timedelta(days=32)).replace(day=1) - timedelta(days=1)
     return first.replace(day=min(day.day, last.day))
-
-
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name)
-    return value.strip() if isinstance(value, str) else ""

@@ -31,6 +31,7 @@ from gerbang.notifications.mischief import Kind, Plan, plan_of
 from gerbang.notifications.outbox import get_notification, list_notifications, resend
 from gerbang.payments import Order, Payment, find_order, get_refund, open_refunds, order_by_id, payments_of
 from gerbang.payments.unexpected import list_unexpected
+from gerbang.protocols.decoding import holds_unstorable
 from gerbang.protocols.nonsnap.manual_refunds import complete_manual_refund, fail_manual_refund, open_manual_refund
 from gerbang.providers.reports import returned_by_hand
 from gerbang.records import (
@@ -46,10 +47,10 @@ from gerbang.records import (
     unexpected_record,
 )
 from gerbang.sandbox.mischief import plan_merchant, plan_order
-from gerbang.sandbox.playing import play
+from gerbang.sandbox.playing import CHOICES, NotChosen, choose, play
 from gerbang.sandbox.score import ScoreReport, Shop, Unplayable, run_score
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
-from gerbang.sandbox.time import move
+from gerbang.sandbox.time import MOST_S, move
 from gerbang.settings import Settings
 from gerbang.storage import Database, StorageBusy, Tx
 from gerbang.wallet import Level, PinHasher, WalletLimits, create_account, get_account, normalise_phone, top_up
@@ -64,7 +65,7 @@ _PATIENCE_S = 1.0  # how long a call here waits for endpoints that do not answer
 Amount = Annotated[int, Meta(ge=1, le=9_999_999_999_999_999, description="Whole rupiah.")]
 
 
-class NewMerchant(msgspec.Struct):
+class NewMerchant(msgspec.Struct, forbid_unknown_fields=True):
     """A merchant to register; present credentials may be imported."""
 
     name: str
@@ -83,7 +84,7 @@ class MerchantKeys(msgspec.Struct):
     gateway_public_key: str
 
 
-class Outcome(msgspec.Struct):
+class Outcome(msgspec.Struct, forbid_unknown_fields=True):
     """How the pending payment of an order ends."""
 
     client_id: str
@@ -92,7 +93,7 @@ class Outcome(msgspec.Struct):
     code: str | None = None
 
 
-class NextOutcome(msgspec.Struct):
+class NextOutcome(msgspec.Struct, forbid_unknown_fields=True):
     """What the simulators shall say about an order, whatever card its buyer takes. What is left away they decide by the card;
     each call replaces what an earlier one chose.
 
@@ -110,10 +111,13 @@ class NextOutcome(msgspec.Struct):
     follow_up_code: str | None = None
 
 
-class ChannelOptions(msgspec.Struct):
-    """What a merchant has otherwise on a channel. The rest has its defaults."""
+class ChannelOptions(msgspec.Struct, forbid_unknown_fields=True):
+    """What a merchant has otherwise on a channel. The rest has its defaults. What GET answers may be sent back as it is."""
 
     options: dict[str, Any]
+    client_id: str | None = None
+    channel: str | None = None
+    effective: dict[str, Any] | None = None
 
 
 class MerchantChannel(msgspec.Struct):
@@ -131,7 +135,7 @@ class Refunds(msgspec.Struct):
     refunds: list[RefundRecord]
 
 
-class NewRefund(msgspec.Struct):
+class NewRefund(msgspec.Struct, forbid_unknown_fields=True):
     """Money of a paid payment that a person gives back.
 
     amount      all that is left, when it is not named
@@ -150,19 +154,19 @@ class UnexpectedList(msgspec.Struct):
     unexpected: list[UnexpectedRecord]
 
 
-class Completion(msgspec.Struct):
+class Completion(msgspec.Struct, forbid_unknown_fields=True):
     """A refund was carried out by hand."""
 
     approval_code: Annotated[str, Meta(min_length=1, max_length=20)] | None = None
 
 
-class Failure(msgspec.Struct):
+class Failure(msgspec.Struct, forbid_unknown_fields=True):
     """A refund cannot be carried out, and why."""
 
     message: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
 
 
-class Mischief(msgspec.Struct):
+class Mischief(msgspec.Struct, forbid_unknown_fields=True):
     """One of the kinds for each of a merchant's orders that is hit, of those made from now on.
 
     seed  decides, with the order, which kind hits it: the same seed and the same orders, the same mischief
@@ -186,7 +190,7 @@ class MerchantMischief(msgspec.Struct):
     by: Literal["count", "invoice"] = "count"
 
 
-class OrderMischief(msgspec.Struct):
+class OrderMischief(msgspec.Struct, forbid_unknown_fields=True):
     """All of the kinds for one order, which need not exist yet; without kinds the plan ends. It goes before the merchant's."""
 
     client_id: str
@@ -195,7 +199,7 @@ class OrderMischief(msgspec.Struct):
     seed: int = 0
 
 
-class Score(msgspec.Struct):
+class Score(msgspec.Struct, forbid_unknown_fields=True):
     """A shop to play twelve situations against (docs/guides/shop-score.md); the demo merchant's when no client id is given.
 
     secret_key    need not be given: the merchant is one of this gateway
@@ -212,11 +216,11 @@ class Score(msgspec.Struct):
     wait_s: Annotated[float, Meta(ge=0, le=3600)] = 15.0
 
 
-class ClockMove(msgspec.Struct):
+class ClockMove(msgspec.Struct, forbid_unknown_fields=True):
     """One of the three."""
 
-    advance_s: float | None = None
-    set: datetime | None = None
+    advance_s: Annotated[float, Meta(ge=-MOST_S, le=MOST_S, description="Seconds; back when negative.")] | None = None
+    set: Annotated[datetime, Meta(tz=True, description="ISO 8601 with a zone, e.g. 2026-12-01T09:00:00+07:00.")] | None = None
     reset: bool = False
 
 
@@ -227,7 +231,7 @@ class ClockReading(msgspec.Struct):
     offset_s: float
 
 
-class NewAccount(msgspec.Struct):
+class NewAccount(msgspec.Struct, forbid_unknown_fields=True):
     """A wallet account; a PIN of six digits, a balance to start with."""
 
     phone: str
@@ -238,7 +242,7 @@ class NewAccount(msgspec.Struct):
     balance: Annotated[int, Meta(ge=0)] = 0
 
 
-class TopUp(msgspec.Struct):
+class TopUp(msgspec.Struct, forbid_unknown_fields=True):
     """Money to bring in."""
 
     amount: Amount
@@ -363,8 +367,12 @@ def control_api(gateway: Controlled) -> list[BaseRoute]:
     api = _ControlApi(gateway)
 
     def route(endpoint: ControlEndpoint) -> Route:
+        async def handle(request: Request) -> Any:
+            await _check_request(endpoint, request)
+            return await endpoint.handler(api, request)
+
         async def answer(request: Request) -> Response:
-            return await _answered(lambda: endpoint.handler(api, request), request)
+            return await _answered(lambda: handle(request), request)
 
         return Route(endpoint.path, answer, methods=[endpoint.method])
 
@@ -394,12 +402,50 @@ def _error(code: str, message: str) -> ControlError:
     return ControlError(ControlErrorDetail(code, message))
 
 
-async def _body(request: Request, kind: type[Any]) -> Any:
+async def _check_request(endpoint: ControlEndpoint, request: Request) -> None:
+    """What is misspelt, or has no meaning here, must not look as if it were done."""
+    named = [name.rstrip("?") for name in endpoint.query]
+    strange = [name for name in request.query_params if name not in named]
+    if strange:
+        raise BadRequest(f"there is no query parameter {strange[0]} here; {_listed(named)}")
     raw = await request.body()
+    if endpoint.request is None and raw.strip() not in (b"", b"{}"):
+        raise BadRequest("this call takes no body")
+    texts = (*request.query_params.values(), *request.path_params.values())
+    if any("\x00" in str(text) for text in texts) or (b"u0000" in raw and holds_unstorable(msgspec.json.decode(raw))):
+        raise BadRequest("a text may hold no NUL")
+
+
+async def _body(request: Request, kind: type[Any]) -> Any:
     try:
-        return msgspec.json.decode(raw or b"{}", type=kind, strict=False)
+        return msgspec.json.decode(await request.body() or b"{}", type=kind)
     except msgspec.DecodeError as error:
-        raise BadRequest(str(error)) from None
+        raise BadRequest(f"{error}; {_listed([_field(field) for field in msgspec.structs.fields(kind)])}") from None
+
+
+def _listed(names: list[str]) -> str:
+    return f"it takes {', '.join(names)}" if names else "it takes none"
+
+
+def _field(field: msgspec.structs.FieldInfo) -> str:
+    """Its name, and its words where it takes only some."""
+    words = _words_of(msgspec.inspect.type_info(field.type))
+    return f"{field.encode_name} ({' | '.join(words)})" if words else field.encode_name
+
+
+def _words_of(kind: Any) -> list[str]:
+    match kind:
+        case msgspec.inspect.LiteralType():
+            return [str(value) for value in kind.values]
+        case msgspec.inspect.EnumType():
+            return [str(one.value) for one in kind.cls]
+        case msgspec.inspect.UnionType():
+            return [word for one in kind.types for word in _words_of(one)]
+        case msgspec.inspect.ListType():
+            return _words_of(kind.item_type)
+        case msgspec.inspect.Metadata():
+            return _words_of(kind.type)
+    return []
 
 
 def _query(request: Request, name: str) -> str:
@@ -458,6 +504,8 @@ class _ControlApi:
     async def set_channel(self, request: Request) -> MerchantChannel:
         wanted: ChannelOptions = await _body(request, ChannelOptions)
         channel, client_id = self._channel(request), request.path_params["client_id"]
+        if wanted.client_id not in (None, client_id) or wanted.channel not in (None, channel.code):
+            raise BadRequest(f"these are options of {wanted.client_id} on {wanted.channel}, not of {client_id} on {channel.code}")
         merchant = await self._database.transact(lambda tx: choose_options(tx, channel, client_id, wanted.options))
         self._gateway.directory.forget()
         return _merchant_channel(channel, merchant)
@@ -542,11 +590,11 @@ class _ControlApi:
             if order is None:
                 raise Refused(Reason.ORDER_NOT_FOUND, invoice_number=wanted.invoice_number)
             payment = payments_of(tx, order.id)[-1]
-            choose = self._gateway.channels[payment.channel].choose
-            if choose is None:
-                raise BadRequest(f"nobody is asked about a payment of channel {payment.channel}; use /payments/outcome")
-            named = {name: getattr(wanted, name) for name in ("outcome", "three_ds", "response_code", "follow_up_code")}
-            choose(tx, payment.id, named)
+            named = {name: getattr(wanted, name) for name in CHOICES}
+            try:
+                choose(tx, self._gateway.channels[payment.channel], payment, named)
+            except NotChosen as not_chosen:
+                raise BadRequest(str(not_chosen)) from None
 
         await self._database.transact(decide)
         return Done()
@@ -655,8 +703,6 @@ class _ControlApi:
         given = [wanted.advance_s is not None, wanted.set is not None, wanted.reset]
         if sum(given) != 1:
             raise BadRequest("give exactly one of advance_s, set, reset")
-        if wanted.set is not None and wanted.set.tzinfo is None:
-            raise BadRequest("set needs a zone, e.g. 2026-12-01T09:00:00+07:00")
         self._clock.offset = await self._database.transact(
             lambda tx: move(tx, self._gateway.settings, advance_s=wanted.advance_s, set_to=wanted.set)
         )

@@ -5,11 +5,41 @@ from typing import Any, Protocol
 
 from gerbang.channel import Channel
 from gerbang.clock import Clock
+from gerbang.errors import Reason, Refused
 from gerbang.merchants import get
 from gerbang.payments import Payment, get_payment
 from gerbang.protocols.nonsnap.notification import notify
 from gerbang.settings import Settings
 from gerbang.storage import Database, Tx
+
+CHOICES = ("outcome", "three_ds", "response_code", "follow_up_code")
+_OF_PROVIDERS, _OF_CARDS = CHOICES[:1], CHOICES[1:]
+
+
+class NotChosen(Exception):
+    """What was wanted of the simulators cannot come; the text says what can."""
+
+
+def choose(tx: Tx, channel: Channel, payment: Payment, wanted: Mapping[str, str | None]) -> None:
+    """Decide what the simulators will say about a payment; what is not wanted they decide by the card or the amount.
+
+    wanted  by the names of CHOICES
+
+    Raises NotChosen; Refused(PAYMENT_MOVED_ON) for a payment that is over.
+    """
+    if channel.choose is None:
+        raise NotChosen(f"nobody is asked about a payment of channel {channel.code}; it takes an outcome at once")
+    fits = _OF_CARDS if channel.party is None else _OF_PROVIDERS
+    strange = [name for name, value in wanted.items() if value is not None and name not in fits]
+    if strange:
+        raise NotChosen(f"{strange[0]} means nothing on channel {channel.code}; {', '.join(fits)} {'do' if fits[1:] else 'does'}")
+    try:
+        channel.choose(tx, payment.id, wanted)
+    except Refused as refused:
+        if refused.reason is not Reason.FIELD_INVALID:
+            raise
+        name = str(refused.facts["field"])
+        raise NotChosen(f"{name} {wanted[name]} does not exist; {refused.facts['known']} do") from None
 
 
 class Played(Protocol):

@@ -11,6 +11,7 @@ from gerbang.storage import Tx
 _NAME = "clock_offset_ms"
 # Years, not ages: stored moments must stay within what dates can hold.
 _LIMIT = timedelta(days=365 * 50)
+MOST_S = 2 * _LIMIT.total_seconds()
 
 
 def read_offset(tx: Tx) -> timedelta:
@@ -30,7 +31,7 @@ def write_offset(tx: Tx, offset: timedelta) -> None:
 def move(tx: Tx, settings: Settings, *, advance_s: float | None = None, set_to: datetime | None = None) -> timedelta:
     """Advance, set, or (neither given) reset the clock; the new offset, as stored.
 
-    Raises Refused(CLOCK_NOT_MOVABLE) in production.
+    Raises Refused: CLOCK_NOT_MOVABLE in production, FIELD_INVALID further than 50 years from the machine's time.
     """
     if not settings.is_sandbox:
         raise Refused(Reason.CLOCK_NOT_MOVABLE)
@@ -39,11 +40,13 @@ def move(tx: Tx, settings: Settings, *, advance_s: float | None = None, set_to: 
         # Kept in whole milliseconds, rounded down: one more, so that the time set is not still to come.
         offset = set_to - real_now() + timedelta(milliseconds=1)
     elif advance_s is not None:
-        most = 2 * _LIMIT.total_seconds()
-        offset = before + timedelta(seconds=max(-most, min(most, advance_s)))
+        offset = before + timedelta(seconds=max(-MOST_S, min(MOST_S, advance_s)))
     else:
         offset = timedelta(0)
-    write_offset(tx, max(-_LIMIT, min(_LIMIT, offset)))
+    if abs(offset) > _LIMIT:
+        field = "set" if set_to is not None else "advance_s"
+        raise Refused(Reason.FIELD_INVALID, field=field, known="up to 50 years from the machine's time")
+    write_offset(tx, offset)
     stored = read_offset(tx)  # whole milliseconds, as every other process will see it
     if stored < before:
         bring_forward(tx, now=real_now() + stored)

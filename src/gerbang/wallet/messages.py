@@ -16,6 +16,7 @@ from typing import Protocol
 from gerbang.clock import Clock, from_ms, real_now, to_ms
 from gerbang.settings import Settings
 from gerbang.storage import Database, Row, Tx
+from gerbang.storage.due import due_moments, is_due
 from gerbang.stragglers import Stragglers
 from gerbang.vault.sealing import SealBroken, context, open_sealed, seal
 
@@ -158,8 +159,8 @@ class MessageSender:
         now, real = self._clock.now(), real_now()
         lease = to_ms(real + _LEASE)
         rows = tx.all(
-            "select * from message where due_real_at <= :real order by due_real_at limit :limit",
-            {"real": to_ms(real), "limit": _BATCH},
+            f"select * from message where {is_due('due_real_at')} order by due_real_at limit :limit",  # noqa: S608 - fixed texts
+            {**due_moments(real), "limit": _BATCH},
         )
         claimed, given_up = [], 0
         for row in rows:
@@ -216,7 +217,7 @@ def purge_messages(tx: Tx, *, now: datetime, limit: int = 1_000) -> int:
 
 
 def _any_due(tx: Tx) -> bool:
-    due = tx.one("select 1 as found from message where due_real_at <= :real limit 1", {"real": to_ms(real_now())})
+    due = tx.one(f"select 1 as found from message where {is_due('due_real_at')} limit 1", due_moments(real_now()))  # noqa: S608
     return due is not None
 
 

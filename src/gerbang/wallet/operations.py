@@ -22,6 +22,7 @@ from gerbang.ledger import Problem, Transfer, account, post
 from gerbang.money import Rupiah
 from gerbang.payments.moves import record_event
 from gerbang.storage import Database, Row, StorageBusy, Tx
+from gerbang.storage.due import due_moments, is_due
 from gerbang.stragglers import Stragglers
 from gerbang.wallet.accounts import Account, wallet_ledger_account
 from gerbang.wallet.bank import Bank, BankAccount, BankAnswer, BankQuestion, BankSilent, BankState
@@ -300,8 +301,8 @@ def claim_due(tx: Tx, *, again_in_s: float, limit: int = _SWEEP_BATCH) -> list[O
     """Transfers whose asker has not come back, each given to one sweeper for `again_in_s` real seconds."""
     real = real_now()
     rows = tx.all(
-        "select * from wallet_operation where due_real_at <= :real order by due_real_at limit :limit",
-        {"real": to_ms(real), "limit": limit},
+        f"select * from wallet_operation where {is_due('due_real_at')} order by due_real_at limit :limit",  # noqa: S608 - fixed texts
+        {**due_moments(real), "limit": limit},
     )
     return [
         _operation(row)
@@ -371,7 +372,7 @@ class TransferSweeper:
 
 
 def _any_due(tx: Tx) -> bool:
-    due = tx.one("select 1 as due from wallet_operation where due_real_at <= :real limit 1", {"real": to_ms(real_now())})
+    due = tx.one(f"select 1 as due from wallet_operation where {is_due('due_real_at')} limit 1", due_moments(real_now()))  # noqa: S608
     return due is not None
 
 

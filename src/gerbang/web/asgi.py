@@ -107,6 +107,8 @@ class Edge:
         raw_path = path_of(scope)
         found = self._api.find(scope["method"], raw_path)
         if found is None:
+            if "\x00" in scope["path"]:  # PostgreSQL would not even look for it
+                scope = {**scope, "path": scope["path"].replace("\x00", "\ufffd")}
             await self._pages(scope, _at_most(receive, self._max_body_bytes), send)
             return
         if isinstance(found, HttpReply):

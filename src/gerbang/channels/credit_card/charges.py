@@ -21,6 +21,7 @@ from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
 from gerbang.money import Rupiah
 from gerbang.storage import Row, Tx
+from gerbang.storage.due import due_moments, is_due
 
 ABANDONED = "abandoned"
 
@@ -309,8 +310,8 @@ def claim_questions(tx: Tx, *, again_in_s: float, limit: int) -> list[Question]:
     """Questions whose asker has not come back, each given to one sweeper for `again_in_s` real seconds."""
     real = real_now()
     rows = tx.all(
-        "select * from card_question where due_real_at <= :real order by due_real_at limit :limit",
-        {"real": to_ms(real), "limit": limit},
+        f"select * from card_question where {is_due('due_real_at')} order by due_real_at limit :limit",  # noqa: S608 - fixed texts
+        {**due_moments(real), "limit": limit},
     )
     return [
         _question(row)
@@ -326,12 +327,12 @@ def claim_questions(tx: Tx, *, again_in_s: float, limit: int) -> list[Question]:
 def any_due(tx: Tx, *, now: datetime) -> bool:
     """Whether a sweep would find anything: three small indexes, read often."""
     row = tx.one(
-        "select (exists (select 1 from card_question where due_real_at <= :real)"
+        f"select (exists (select 1 from card_question where {is_due('due_real_at')})"  # noqa: S608 - fixed texts
         " or exists (select 1 from card_charge where state in ('AUTHENTICATING', 'AUTHORISING', 'REVERSING')"
         " and state = 'AUTHENTICATING' and deadline_at <= :now)"
         " or exists (select 1 from payment where state = 'AUTHORISED' and capture_before <= :now)"
         " or exists (select 1 from vault_card where keep_until is not null and keep_until <= :now)) as due",
-        {"real": to_ms(real_now()), "now": to_ms(now)},
+        {**due_moments(real_now()), "now": to_ms(now)},
     )
     return bool(row and row["due"])
 

@@ -36,7 +36,7 @@ from gerbang.channels.credit_card.numbers import (
 )
 from gerbang.channels.credit_card.options import CardOptions, PaymentType
 from gerbang.channels.credit_card.promo import best
-from gerbang.channels.credit_card.responses import RESPONSES, is_approved, is_silent, response
+from gerbang.channels.credit_card.responses import KNOWN_CODES, is_approved, is_silent, response
 from gerbang.channels.credit_card.room import CardRefused, CardRoom, Submission
 from gerbang.channels.credit_card.sandbox_cards import featured
 from gerbang.channels.credit_card.terms import CODE, PAGE_PATH, THREE_DS_PATH, Quote, Terms, accepts_bin, options_of, terms_of
@@ -60,6 +60,7 @@ from gerbang.protocols.names import may_hold_card_number
 from gerbang.protocols.nonsnap.outcomes import close_unpaid
 from gerbang.storage import Tx
 from gerbang.vault import Token, deactivate, tokens_of
+from gerbang.web.forms import text as _text
 from gerbang.web.pages import page_response
 from gerbang.web.theme import Theme, parse_theme
 from gerbang.web.views import FieldError, ItemView, Lang, OrderView, ResultState, Shell
@@ -84,7 +85,6 @@ _NUMBER_FAULTS = {
     "wrong": "number_wrong",
     "brand": "number_brand",
 }
-_CODES = tuple(dict.fromkeys(row.code for row in RESPONSES))
 _REASONS: dict[str, Decline] = {"timeout": "verification_timeout", "cancelled": "verification_cancelled"}
 
 
@@ -380,7 +380,7 @@ class CardPages:
         from gerbang.channels.credit_card.simulator import choose, chosen
 
         code, three_ds = _text(form, "response_code") or None, _text(form, "three_ds") or None
-        if code is not None and code not in _CODES:
+        if code is not None and code not in KNOWN_CODES:
             return self._see(visit)
 
         def write(tx: Tx) -> None:
@@ -758,7 +758,7 @@ class CardPages:
         from gerbang.channels.credit_card.simulator import THREE_DS_CHOICES
 
         groups: dict[str, list[tuple[str, str]]] = {"approved": [], "declined": [], "silent": []}
-        for code in _CODES:
+        for code in KNOWN_CODES:
             group = "approved" if is_approved(code) else "silent" if is_silent(code) else "declined"
             groups[group].append((code, response(code).message))
         return Outcomes(
@@ -772,12 +772,6 @@ class CardPages:
         shell = Shell(lang, self._wiring.settings.is_sandbox, "", shop, request.url.path, new_id("req"))
         html = self._wiring.pages.render("error.html", lang=lang, shell=shell, kind=kind)
         return page_response(html, status=404 if kind == "not_found" else 410, frame_ancestors="*")
-
-
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name)
-    # No keyboard writes a NUL, and PostgreSQL keeps none.
-    return value.replace("\x00", "").strip() if isinstance(value, str) else ""
 
 
 def _lang(wanted: str | None, terms: Terms | None) -> Lang:

@@ -187,6 +187,9 @@ _ONLY_DECLINE = {row.code: row for row in RESPONSES if _COUNT[row.code] == 1 and
 _UNKNOWN = Response("", Category.GENERIC, None, "DECLINED", BuyerText.DECLINED, "The code is in no table; ask the acquirer.")
 
 
+KNOWN_CODES = tuple(dict.fromkeys(row.code for row in RESPONSES))
+
+
 def response(code: str, brand: Brand | None = None) -> Response:
     """What the code means for a card of this brand. The brand's own row wins over the common one.
 

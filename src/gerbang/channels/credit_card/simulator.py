@@ -28,7 +28,7 @@ from gerbang.channels.credit_card.provider import (
     ChallengeResult,
     FollowUpQuestion,
 )
-from gerbang.channels.credit_card.responses import is_approved
+from gerbang.channels.credit_card.responses import KNOWN_CODES, is_approved
 from gerbang.channels.credit_card.sandbox_cards import DEFAULT_OTP, SandboxCard, sandbox_card
 from gerbang.clock import Clock, from_ms, real_now, to_ms
 from gerbang.errors import Reason, Refused
@@ -49,7 +49,6 @@ MAGIC_VALUES: Mapping[str, str] = {
 }
 
 _APPROVED, _REFUSED, _SILENCE = "00", "12", "TO"
-_CODE = re.compile(r"[0-9A-Z]{2}")
 _FOLLOW_UPS = ("CAPTURE", "VOID", "REFUND", "REVERSE")
 
 # A chosen 3-D Secure outcome: the first answer, and how a challenge ends when the buyer does everything right.
@@ -115,10 +114,10 @@ def choose(
     Refuses (FIELD_INVALID) an outcome that does not exist.
     """
     if three_ds is not None and three_ds not in THREE_DS_CHOICES:
-        raise Refused(Reason.FIELD_INVALID, field="three_ds")
+        raise Refused(Reason.FIELD_INVALID, field="three_ds", known=", ".join(THREE_DS_CHOICES))
     for name, code in (("response_code", response_code), ("follow_up_code", follow_up_code)):
-        if code is not None and not _CODE.fullmatch(code):
-            raise Refused(Reason.FIELD_INVALID, field=name)
+        if code is not None and code not in KNOWN_CODES:
+            raise Refused(Reason.FIELD_INVALID, field=name, known=", ".join(KNOWN_CODES))
     wanted = Chosen(three_ds, response_code, follow_up_code)
     tx.execute(
         "insert into simulated_answer (question_id, kind, answer, real_at) values (:question_id, 'CHOSEN', :answer, :real_at)"

@@ -30,6 +30,7 @@ from gerbang.channels.credit_card.simulator import (
     try_code,
 )
 from gerbang.storage import Tx
+from gerbang.web.forms import text as _text
 from gerbang.web.i18n import choose_language, clock_time
 from gerbang.web.pages import page_response
 from gerbang.web.views import Lang
@@ -293,11 +294,6 @@ class _BankPages:
     def _page(self, template: str, lang: Lang, context: Mapping[str, object], *, status: int = 200) -> Response:
         html = self._wiring.pages.render(f"credit_card/{template}", lang=lang, words=_WORDS[lang], **context)
         return page_response(html, status=status, frame_ancestors="*")
-
-
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name)
-    return value if isinstance(value, str) else ""
 
 
 def _is_newest(form: FormData, challenge: Challenge) -> bool:

@@ -26,6 +26,7 @@ from gerbang.wallet import Account, PinOutcome, balance, confirm_pin, get_accoun
 from gerbang.wallet.demo import DEMO_ACCOUNTS, DEMO_PIN
 from gerbang.wallet.pins import MAX_WRONG_PINS, send_unblocking_code, unblock
 from gerbang.web import sessions
+from gerbang.web.forms import text as _text
 from gerbang.web.i18n import choose_language
 from gerbang.web.pages import page_response
 from gerbang.web.views import DemoAccount, FieldError, ItemView, Lang, OrderView, ResultState, Shell
@@ -384,11 +385,6 @@ class WalletPages:
         shell = Shell(lang, self._wiring.settings.is_sandbox, "", "", request.url.path, new_id("req"))
         html = self._wiring.pages.render("error.html", lang=lang, shell=shell, kind="not_found")
         return page_response(html, status=404, frame_ancestors="'none'")
-
-
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name)
-    return value.strip() if isinstance(value, str) else ""
 
 
 def _login_errors(phone: str, pin: str) -> list[FieldError]:

@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from gerbang.clock import iso_z, next_midnight
+from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.wallet.demo import DEMO_ACCOUNTS, DEMO_PIN
 from support.gateway import Answer, RunningGateway, lent_gateway
 from support.nonsnap import PAYMENT
@@ -83,3 +85,16 @@ def test_the_default_is_a_setting(tmp_path):
         answer = cancel(running, page_of(running, auto_redirect=True))
 
     assert answer.headers["location"] == "https://toko.example/terima-kasih"
+
+
+def test_both_faces_of_the_wallet_settle_at_the_same_moment(running: RunningGateway):
+    """The glossary's rule: at the next midnight in Jakarta."""
+    moment = running.gateway.clock.now()
+    running.create_order("SETTLES-1")
+    running.control(
+        "POST", "/payments/outcome", {"client_id": DEMO_CLIENT_ID, "invoice_number": "SETTLES-1", "outcome": "SUCCESS"}
+    )
+
+    [payment] = running.control("GET", f"/payments?client_id={DEMO_CLIENT_ID}&invoice_number=SETTLES-1")["payments"]
+
+    assert payment["settles_at"] in (iso_z(next_midnight(moment)), iso_z(next_midnight(running.gateway.clock.now())))

@@ -16,7 +16,6 @@ from gerbang.channels.doku_wallet_snap.wire_money import (
     VoidRequest,
     VoidResponse,
 )
-from gerbang.clock import next_midnight
 from gerbang.endpoint import Call
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_digits
@@ -101,7 +100,6 @@ def capture(call: Call, body: CaptureRequest) -> CaptureResponse:
         now=call.now,
         move=Move.CAPTURED,
         charged=amount,
-        settles_at=next_midnight(call.now),
     )
     tell(call.tx, order, captured, settings=call.settings, now=call.now)
     return CaptureResponse(

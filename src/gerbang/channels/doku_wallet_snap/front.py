@@ -15,6 +15,7 @@ from gerbang.merchants import Merchant
 from gerbang.wallet import normalise_phone
 from gerbang.wallet.demo import DEMO_ACCOUNTS, DEMO_PIN, Demo
 from gerbang.web import i18n, sessions
+from gerbang.web.forms import text
 from gerbang.web.pages import page_response
 from gerbang.web.views import DemoAccount, Lang, Shell
 from gerbang.web.wiring import Wiring
@@ -136,12 +137,6 @@ class Front:
 def leave(url: str) -> Response:
     """Send the browser on. What is in the address (an auth code) is nobody else's."""
     return RedirectResponse(url, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
-
-
-def text(form: FormData | None, name: str) -> str:
-    """What was typed, without blanks around it; files are not."""
-    value = form.get(name) if form is not None else None
-    return value.strip() if isinstance(value, str) else ""
 
 
 def is_id(value: str) -> bool:

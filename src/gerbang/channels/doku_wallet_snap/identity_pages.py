@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gerbang.channels.doku_wallet_snap.front import Front, Throttle, is_id, leave, phone_error, pin_error, text
+from gerbang.channels.doku_wallet_snap.front import Front, Throttle, is_id, leave, phone_error, pin_error
 from gerbang.channels.doku_wallet_snap.registration import BIND_PATH, CREATE_PIN_PATH
 from gerbang.channels.doku_wallet_snap.views import Ending, Gate, Payer
 from gerbang.channels.doku_wallet_snap.weak_pins import is_weak_pin
@@ -19,6 +19,7 @@ from gerbang.wallet.bindings import BindingRequest, RequestKind, RequestState
 from gerbang.wallet.pins import PinCheck, pin_blocked_until
 from gerbang.wallet.registrations import Registration, RegistrationState, with_query
 from gerbang.web import i18n
+from gerbang.web.forms import text
 from gerbang.web.views import FieldError, Lang
 
 

@@ -23,7 +23,7 @@ from gerbang.channels.doku_wallet_snap.wire_money import (
     RefundResponse,
     UrlParam,
 )
-from gerbang.clock import next_midnight, to_ms
+from gerbang.clock import to_ms
 from gerbang.endpoint import Call
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_digits, new_id
@@ -209,7 +209,6 @@ def pay(tx: Tx, order: Order, payment: Payment, customer: Account, *, settings: 
         payer=customer.id,
         approval_code=new_digits(6),
         now=now,
-        settles_at=next_midnight(now),
     )
     tell(tx, order, paid, settings=settings, now=now)
     return paid

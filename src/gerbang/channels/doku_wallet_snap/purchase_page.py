@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gerbang.channels.doku_wallet_snap import purchase
-from gerbang.channels.doku_wallet_snap.front import Front, is_id, leave, pin_error, text
+from gerbang.channels.doku_wallet_snap.front import Front, is_id, leave, pin_error
 from gerbang.channels.doku_wallet_snap.views import Ending, Hold, Payer
 from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, get
@@ -17,6 +17,7 @@ from gerbang.storage import Tx
 from gerbang.wallet import AccountStatus, PinOutcome, balance, confirm_pin, get_account, mask_phone, top_up
 from gerbang.wallet.pins import PinCheck, pin_blocked_until
 from gerbang.web import i18n
+from gerbang.web.forms import text
 from gerbang.web.views import Lang, OrderView, ResultState
 
 METHOD = "DOKU Wallet"

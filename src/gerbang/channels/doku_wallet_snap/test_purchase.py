@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from gerbang.channels.doku_wallet_snap import purchase
-from gerbang.clock import WIB
+from gerbang.clock import WIB, next_midnight
 from gerbang.errors import Reason, Refused
 from gerbang.ledger import account
 from gerbang.notifications.outbox import list_notifications
@@ -219,7 +219,7 @@ def test_paying_moves_the_money_once_and_tells_when_it_settles(partner: Partner)
     [("2026-05-19T16:59:59+00:00", "2026-05-20T00:00:00+07:00"), ("2026-05-19T17:00:00+00:00", "2026-05-21T00:00:00+07:00")],
 )
 def test_a_day_ends_at_midnight_in_jakarta(moment: str, midnight: str):
-    assert snap_time(purchase.next_midnight(datetime.fromisoformat(moment))) == midnight
+    assert snap_time(next_midnight(datetime.fromisoformat(moment))) == midnight
 
 
 def test_only_the_customer_of_the_token_pays(partner: Partner):

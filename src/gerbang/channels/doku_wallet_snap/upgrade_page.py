@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gerbang.channels.doku_wallet_snap.front import Front, Throttle, leave, phone_error, pin_error, text
+from gerbang.channels.doku_wallet_snap.front import Front, Throttle, leave, phone_error, pin_error
 from gerbang.channels.doku_wallet_snap.views import Ending, Gate, IdentityForm, Payer
 from gerbang.clock import WIB
 from gerbang.errors import Reason, Refused
@@ -16,6 +16,7 @@ from gerbang.storage import Tx
 from gerbang.wallet import Account, Level, PinOutcome, confirm_pin, get_account, mask_phone
 from gerbang.wallet.kyc import Identity, KycState, find_kyc, submit
 from gerbang.web import i18n
+from gerbang.web.forms import text
 from gerbang.web.views import FieldError, Lang
 
 UPGRADE_PATH = "/wallet/upgrade"

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
-from gerbang.clock import WIB
+from gerbang.clock import EARLIEST, LATEST, WIB
 from gerbang.errors import Reason, Refused
 
 _FORM = re.compile(r"(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d))T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?( ?)(Z|[+-]\d\d:?\d\d)", re.ASCII)
@@ -42,9 +42,12 @@ def parse_time(text: str) -> datetime:
             microsecond,
             tzinfo=timezone(offset),
         )
-        return moment.astimezone(UTC)
+        moment = moment.astimezone(UTC)
     except OverflowError:  # the first hours of the year 1, the last of 9999
         raise ValueError("a time out of range") from None
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError("a time out of range")
+    return moment
 
 
 def read_snap_time(text: str, field: str) -> datetime:

@@ -1,0 +1,135 @@
+"""Endpoints that accept and never answer hold up nobody else: neither other merchants, nor their own merchant's other endpoints."""
+
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gerbang.merchants import create
+from gerbang.notifications import delivery
+from gerbang.notifications.outbox import enqueue
+from gerbang.sandbox.seed import DEMO_CLIENT_ID
+from gerbang.settings import SANDBOX_SECRET_KEY
+from gerbang.storage import Tx
+from support.gateway import NOON
+from support.listener import Answer, Listener
+from support.notifying import Delivering, a_merchant, as_stored, eventually, queue_one
+
+
+class Dead:
+    """Endpoints that accept, read, and never answer: one address of 127.0.0.0/8 each, all on one port."""
+
+    def __init__(self, count: int) -> None:
+        self._watched = selectors.DefaultSelector()
+        self._listening = socket.socket()
+        self._listening.bind(("0.0.0.0", 0))
+        self._listening.listen(4096)
+        self._listening.setblocking(False)
+        self._watched.register(self._listening, selectors.EVENT_READ)
+        self.port = self._listening.getsockname()[1]
+        self.hosts = [f"127.{9 + n // 60_000}.{n // 250 % 240}.{1 + n % 250}" for n in range(count)]
+        self._open: list[socket.socket] = []
+        self._over = False
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        while not self._over:
+            for _ in self._watched.select(0.05):
+                try:
+                    self._open.append(self._listening.accept()[0])
+                except OSError:
+                    break
+
+    def stop(self) -> None:
+        self._over = True
+        self._thread.join()
+        for one in (*self._open, self._listening):
+            one.close()
+
+
+@pytest.fixture
+def merchant() -> Iterator[Listener]:
+    with a_merchant() as listening:
+        yield listening
+
+
+def queue_all(tx: Tx, urls: list[str], merchant_id: str) -> list[str]:
+    return [
+        enqueue(tx, merchant_id=merchant_id, order_id=f"ord_{n}", payment_id=f"pay_{merchant_id}_{n}", kind="nonsnap", url=url, body={}, now=NOON)
+        for n, url in enumerate(urls)
+    ]  # fmt: skip
+
+
+def two_merchants(tx: Tx) -> None:
+    for client_id in (DEMO_CLIENT_ID, "BRN-DEAD"):
+        create(tx, name="Toko", client_id=client_id, secret_key=SANDBOX_SECRET_KEY, now=NOON)
+
+
+def told_in_time(count: int, directory: Path, merchant: Listener, *, same_merchant: bool, limit_s: float = 1.0) -> None:
+    dead = Dead(count)
+    try:
+        with Delivering(str(directory / "gerbang.db"), notification_timeout_s=30) as process:
+            process.database.transact_now(
+                lambda tx: create(
+                    tx, name="Toko Mati", client_id="BRN-DEAD", secret_key="SK-dead", notification_url=None, now=NOON
+                )
+            )
+            whose = DEMO_CLIENT_ID if same_merchant else "BRN-DEAD"
+            urls = [f"http://{host}:{dead.port}/n" for host in dead.hosts]
+            process.database.transact_now(lambda tx: queue_all(tx, urls, whose))
+
+            for wait_s in (0.05, 1.0, 2.0):
+                time.sleep(wait_s)
+                began = time.monotonic()
+                merchant.forget()
+                honest = queue_one(process.database, merchant.url("/n"), payment_id=f"pay_h{wait_s}")
+                merchant.wait_for(1, 5)
+                assert time.monotonic() - began < limit_s, f"{wait_s} s after the dead ones came"
+                eventually(lambda honest=honest: as_stored(process.database, honest)[0].state.value == "DELIVERED")
+            assert len(process.deliverer._tasks) <= process.deliverer._room
+    finally:
+        dead.stop()
+
+
+@pytest.mark.parametrize("same_merchant", [False, True])
+def test_four_hundred_dead_endpoints_hold_up_nobody(tmp_path: Path, merchant: Listener, same_merchant: bool) -> None:
+    told_in_time(400, tmp_path, merchant, same_merchant=same_merchant)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("same_merchant", [False, True])
+def test_two_thousand_dead_endpoints_hold_up_nobody(tmp_path: Path, merchant: Listener, same_merchant: bool) -> None:
+    # Of one merchant nobody knows which of two thousand new endpoints is the honest one: each has its first moment before.
+    told_in_time(2000, tmp_path, merchant, same_merchant=same_merchant, limit_s=4.0 if same_merchant else 1.0)
+
+
+def test_when_the_room_is_full_those_of_the_merchant_with_most_of_them_are_let_go(
+    tmp_path: Path, merchant: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "_MAX_IN_FLIGHT", 40)
+    dead = Dead(200)
+    try:
+        with Delivering(str(tmp_path / "gerbang.db"), notification_timeout_s=30) as process, a_merchant() as slow:
+            process.database.transact_now(
+                lambda tx: create(
+                    tx, name="Toko Mati", client_id="BRN-DEAD", secret_key="SK-dead", notification_url=None, now=NOON
+                )
+            )
+            urls = [f"http://{host}:{dead.port}/n" for host in dead.hosts]
+            stuck = process.database.transact_now(lambda tx: queue_all(tx, urls, "BRN-DEAD"))
+            # Another merchant's endpoint that takes its time is none of those.
+            slow.script([Answer(delay_s=4)])
+            [late] = process.database.transact_now(lambda tx: queue_all(tx, [slow.url("/n")], DEMO_CLIENT_ID))
+
+            eventually(lambda: as_stored(process.database, late)[0].state.value == "DELIVERED")
+            attempts = [attempt for one in stuck for attempt in as_stored(process.database, one)[1]]
+            assert attempts
+            assert all("others needed the place" in (attempt.error or "") for attempt in attempts)
+            assert len(process.deliverer._tasks) <= 40
+    finally:
+        dead.stop()
