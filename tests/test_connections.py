@@ -25,7 +25,7 @@ from support.notifying import eventually
 
 
 class Echo:
-    """Answers the number of headers and the body it was sent; `/slow` waits until `go` is set."""
+    """Answers the number of headers and the size of the body it was sent; `/slow` waits until `go` is set."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -188,6 +188,34 @@ def test_a_trickle_is_not_in_time_and_a_slow_answer_is(serving: Callable[..., Se
         time.sleep(0.5)  # a time-out of the answering, if there were one, would have come by now
         served.app.go.set()
         assert heard(waiting).endswith(b"2 0")
+
+
+def test_an_answer_that_nobody_fetches_is_let_go_and_one_that_is_fetched_slowly_is_not():
+    class Wire(asyncio.Transport):
+        unsent, aborted = 1_000, False
+
+        def get_write_buffer_size(self) -> int:
+            return self.unsent
+
+        def is_closing(self) -> bool:
+            return True
+
+        def abort(self) -> None:
+            self.aborted = True
+
+    async def look_at(fetched: int) -> bool:
+        server, wire = make_server(Echo(), load_settings(env={}, given={"arrival_timeout_s": 20})), Wire()
+        server.config.load()
+        connection = server.config.http_protocol_class(config=server.config, server_state=server.server_state, app_state={})
+        connection.connection_made(wire)
+        began = asyncio.get_running_loop().time()
+        for second in range(60):
+            wire.unsent -= fetched
+            connection.look(began + second)
+        return wire.aborted
+
+    assert asyncio.run(look_at(fetched=0))
+    assert not asyncio.run(look_at(fetched=1))
 
 
 def test_silent_connections_give_way_to_those_who_come(serving: Callable[..., Served]):
