@@ -11,11 +11,11 @@ JOBS ?= logical
 
 # Neighbours share a process, and with it the gateways and browsers that stand already.
 SHARED := -n $(JOBS) --dist worksteal
-ATTACKS := tests/attacks tests/test_sandbox_guard.py tests/test_guard.py tests/test_limits.py tests/test_fair_delivery.py \
+ATTACKS := tests/attacks tests/test_sandbox_guard.py tests/test_guard.py tests/test_connections.py tests/test_fair_delivery.py \
   tests/test_outages.py tests/test_unstorable.py tests/test_strict_control.py tests/test_secrets_scan.py tests/test_wallet.py \
   tests/journeys/test_clocks_that_differ.py tests/journeys/test_stopping.py \
   src/gerbang/channels/ovo/test_signing.py src/gerbang/channels/credit_card/test_numbers_elsewhere.py \
-  src/gerbang/channels/credit_card/test_lock_order.py
+  tests/test_lock_order.py tests/journeys/test_card_twins.py
 
 # A stamp says "installed for this pyproject.toml". The install is editable, so changed sources need none.
 RUNTIME := $(VENV)/.installed-runtime

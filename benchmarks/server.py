@@ -58,7 +58,7 @@ def main() -> None:
         ),
     )
     calm_garbage_collection()  # as `gerbang serve` does
-    make_server(gateway.asgi).run(sockets=[bind("127.0.0.1", port)])
+    make_server(gateway.asgi, settings).run(sockets=[bind("127.0.0.1", port)])
 
 
 if __name__ == "__main__":

@@ -106,6 +106,33 @@ def test_nothing_else_of_the_sandbox_is_served(running: RunningGateway, path: st
     assert running.request("GET", path).status == 404
 
 
+def test_no_address_is_built_from_what_a_caller_calls_us(running: RunningGateway) -> None:
+    """Host, and what proxies add to it, are a stranger's word: no redirect, page or answer of the API repeats them."""
+    strange = {
+        "Host": "evil.example",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Proto": "gopher",
+        "Forwarded": "host=evil.example",
+    }
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    page = an_order(running, auto_redirect=True)
+    paths = [page, "/healthz", "/help", "/favicon.ico", "/how-to-pay/x", "/credit-card/pay/x", "/", "/nothing", PAYMENT]
+
+    answers = [
+        running.request("GET", spelt, headers=strange) for path in paths for spelt in (path, path + "/", "/" + path, path + "//")
+    ]
+    answers += [
+        running.request("POST", page, urlencode({"action": what}).encode(), form | strange) for what in ("lang", "cancel", "")
+    ]
+    body = {"order": {"invoice_number": uuid.uuid4().hex, "amount": 60_000}}
+    answers.append(running.signed("POST", PAYMENT, body, client_id=CLIENT, secret_key=SECRET, headers=strange))
+
+    assert answers[-1].status == 200
+    for answer in answers:
+        assert b"evil" not in answer.body
+        assert not any("evil" in value or "gopher" in value for value in answer.headers.values())
+
+
 def test_there_is_no_demo_data(tmp_path: Path) -> None:
     gateway = Gateway(production(tmp_path))
     try:

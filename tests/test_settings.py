@@ -28,6 +28,7 @@ OTHER: dict[str, tuple[str, str, Any]] = {
         "EMONEY_LINKAJA=bank.linkaja:make",
         ("EMONEY_LINKAJA=bank.linkaja:make",),
     ),
+    "allowed_hosts": ('["gerbang", "pay.lan"]', "gerbang, pay.lan", ("gerbang", "pay.lan")),
     "fixed_otp": ('"654321"', "654321", "654321"),
     "messages_provider": ('"bank.sms:make"', "bank.sms:make", "bank.sms:make"),
     "bank_provider": ('"bank.transfers:make"', "bank.transfers:make", "bank.transfers:make"),

@@ -37,7 +37,7 @@ from gerbang.settings import SANDBOX_SECRET_KEY, BadSettings, Settings
 from gerbang.storage import Database, StorageBusy, Tx, open_database
 from gerbang.vault import Vault
 from gerbang.wallet import PinHasher, WalletLimits
-from gerbang.web.asgi import ApiTable, Edge
+from gerbang.web.asgi import ApiTable, Edge, path_of
 from gerbang.web.assets import Assets
 from gerbang.web.broken import broken_page
 from gerbang.web.info import info_pages
@@ -219,11 +219,13 @@ class Gateway:
         return JSONResponse({"name": "Gerbang", "mode": "sandbox", "openapi": "/openapi.json", "control_api": "/sandbox/v1"})
 
     async def _no_such_path(self, request: Request, _missing: Exception) -> Response:
-        # The start of the text was observed at DOKU.
-        path = request.scope["raw_path"].decode("ascii", "replace").partition("?")[0] or request.scope["path"]
-        meant = self.api.meant_by(path)
-        hint = f"; did you mean {meant}, as it is written there?" if meant else ""
-        return JSONResponse({"message": f"No static resource {path.removeprefix('/')}{hint}"}, status_code=404)
+        # The start of the text was observed at DOKU. The path is told as it was sent: what is wrong with it may be in its spelling.
+        sent = path_of(request.scope)
+        message = f"No static resource {sent.removeprefix('/')}"
+        meant = self.api.similar(sent)
+        if meant is not None:
+            message += f" (you called {sent}; the path is {meant})"
+        return JSONResponse({"message": message}, status_code=404)
 
     async def _describe(self, _request: Request) -> Response:
         from gerbang.openapi import openapi_document

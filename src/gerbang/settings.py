@@ -81,6 +81,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = False
     max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body accepted, in bytes.")] = 1_048_576
+    max_head_bytes: Annotated[
+        int, Meta(ge=1024, description="Largest request head accepted, URL and headers together, in bytes; else 431 or 414.")
+    ] = 32_768
+    arrival_timeout_s: Annotated[
+        float,
+        Meta(gt=0, le=3600, description="Longest a request's head, and then its body, may take to arrive, in seconds; then 408."),
+    ] = 20
+    max_connections: Annotated[
+        int,
+        Meta(
+            ge=16,
+            description="Most connections at once; beyond that, those on which nothing is said give way. Lower when the system allows fewer file descriptors.",
+        ),
+    ] = 2_000
     payment_expiry_min: Annotated[int, Meta(ge=1, description="How long a DOKU e-Wallet page can be paid, in minutes.")] = 60
     page_session_min: Annotated[
         int, Meta(ge=1, description="How long a buyer stays signed in on a payment page, in minutes.")

@@ -66,7 +66,7 @@ class RunningGateway:
         self._socket = bind("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.gateway = Gateway(settings, demo_base_url=self.url if demo else None, background=background)
-        self._server = make_server(self.gateway.asgi)
+        self._server = make_server(self.gateway.asgi, settings)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         deadline = time.monotonic() + 10

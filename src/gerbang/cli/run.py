@@ -103,7 +103,7 @@ def _serve(settings: Settings, *, demo: bool, as_json: bool) -> None:
     url = settings.public_url.rstrip("/") or local_url(settings.host, listening.getsockname()[1])
     _warn_when_open(settings)
     gateway = _gateway(settings, demo_base_url=url if demo else None)
-    server = make_server(gateway.asgi, log_level=settings.log_level)
+    server = make_server(gateway.asgi, settings)
 
     def stop(_signal: int, _frame: object) -> None:
         # uvicorn raises again what it was stopped with; this makes a clean end of it.

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from posixpath import normpath
 from typing import Any
 from urllib.parse import unquote
 
@@ -67,18 +68,22 @@ class ApiTable:
             return _wrong_method(method, others)
         return next((answer() for prefix, answer in self._strangers if raw_path.startswith(prefix)), None)
 
-    def meant_by(self, raw_path: str) -> str | None:
-        """The published path that this one differs from by slashes, the case of letters or escapes only."""
-
-        def simple(path: str) -> str:
-            return "/".join(filter(None, unquote(path).lower().split("/")))
-
-        return next((path for path in self._exact if simple(path) == simple(raw_path)), None)
+    def similar(self, raw_path: str) -> str | None:
+        """The path of ours that differs from this one in slashes, dots, case or escapes only."""
+        sent = _plain(raw_path)
+        for path in self._exact:
+            if _plain(path) == sent:
+                return path
+        return next((one.path for *_, prefix, _, one in self._open if sent.startswith(_plain(prefix) + "/")), None)
 
     def endpoints(self) -> list[Endpoint]:
         """Everything published, for the API description."""
         exact = [found[1] for methods in self._exact.values() for found in methods.values()]
         return exact + [endpoint for *_, endpoint in self._open]
+
+
+def _plain(path: str) -> str:
+    return "/" + normpath(unquote(path)).strip("/").lower()
 
 
 def _wrong_method(method: str, others: Mapping[str, tuple[ApiProtocol, Endpoint]]) -> HttpReply:
@@ -99,7 +104,7 @@ class Edge:
         if scope["type"] != "http":
             await self._pages(scope, receive, send)
             return
-        raw_path = scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0] or scope["path"]
+        raw_path = path_of(scope)
         found = self._api.find(scope["method"], raw_path)
         if found is None:
             if "\x00" in scope["path"]:  # PostgreSQL would not even look for it
@@ -133,6 +138,12 @@ class Edge:
             await _send(send, HttpReply(reply.status, (*reply.headers, ("Connection", "close")), reply.body))
             return
         await _send(send, await protocol.handle(endpoint, request, path_value))
+
+
+def path_of(scope: Scope) -> str:
+    """The path as it was sent: endpoints have one spelling."""
+    raw: bytes = scope.get("raw_path", b"")
+    return raw.decode("ascii", "replace").partition("?")[0] or str(scope["path"])
 
 
 def read_headers(scope: Scope) -> Mapping[str, str]:

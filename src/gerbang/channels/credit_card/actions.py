@@ -173,8 +173,7 @@ def open_card_order(
         warning = override_warning(override, call.merchant.notification_url)
         if warning:
             details["warnings"] = [warning]
-    _leave_no_charge_behind(call.tx, call.merchant.client_id, invoice_number)
-    return open_order(
+    opened = open_order(
         call.tx,
         merchant_id=call.merchant.client_id,
         invoice_number=invoice_number,
@@ -186,17 +185,19 @@ def open_card_order(
         now=call.now,
         retriable=True,
     )
+    _leave_no_charge_behind(call.tx, opened[0])
+    return opened
 
 
-def _leave_no_charge_behind(tx: Tx, merchant_id: str, invoice_number: str) -> None:
-    """A page whose card is at the acquirer right now may not be replaced: its buyer might pay both."""
-    order = find_order(tx, merchant_id, invoice_number)
-    if order is None or order.invoice_number != invoice_number:
-        return
+def _leave_no_charge_behind(tx: Tx, order: Order) -> None:
+    """A page whose card is at the acquirer right now may not be replaced: its buyer might pay both.
+
+    Looked at when the order is held and they are replaced: nobody can begin a charge between the look and that.
+    """
     for payment in payments_of(tx, order.id):
-        charge = current_charge(tx, payment.id) if payment.state is PaymentState.PENDING else None
+        charge = current_charge(tx, payment.id) if payment.state is PaymentState.REPLACED else None
         if charge is not None and charge.state in (ChargeState.AUTHORISING, ChargeState.REVERSING):
-            raise Refused(Reason.PAYMENT_BUSY, invoice_number=invoice_number)
+            raise Refused(Reason.PAYMENT_BUSY, invoice_number=order.invoice_number)
 
 
 def check_line_items(items: list[LineItem] | None, amount: int) -> None:
@@ -350,13 +351,14 @@ def capture(call: Call, body: CaptureRequest) -> ChargeResponse | Ask:
     charge = by_authorize_id(call.tx, call.merchant.client_id, body.payment.authorize_id)
     if charge is None:
         raise Refused(Reason.AUTHORISATION_NOT_FOUND, authorize_id=body.payment.authorize_id)
+    # Held: whoever captures or voids at this moment has come before us, and we see it, or finds our question. It may be this very
+    # request, in another process.
+    payment = hold_payment(call.tx, charge.payment_id)
     mine = _own_question(call, charge.id, "CAPTURE")
     if mine is not None and mine.state == "ASKED":
         return _ask_capture(call, mine)
     if mine is not None:
         return _captured(call, charge, mine, None)
-    # Held: whoever captures or voids at this moment has come before us, and we see it, or finds our question.
-    payment = hold_payment(call.tx, charge.payment_id)
     _check_capturable(payment, call)
     assert payment.charged is not None
     amount = body.payment.capture_amount
@@ -475,6 +477,7 @@ BEING_PROCESSED = "Refund Is Being Processed"
 def refund(call: Call, body: RefundRequest) -> RefundResponse | Ask:
     """Give money back: a void before settlement, a refund after it, by hand where the acquirer knows none (S2-90 … S2-110)."""
     _, payment = _paid_payment(call, body.order.invoice_number, body.payment.original_request_id)
+    payment = hold_payment(call.tx, payment.id)  # the same request in another process waits here, and then finds the refund
     amount = Rupiah(body.refund.amount)
     mine = next(
         (one for one in refunds_of(call.tx, payment.id) if one.request_id == call.request_id and one.amount == amount), None

@@ -44,7 +44,7 @@ from gerbang.channels.credit_card.wire import (
 from gerbang.endpoint import Ask, Call
 from gerbang.errors import Reason, Refused
 from gerbang.money import Rupiah
-from gerbang.payments import Order, find_order, payments_of
+from gerbang.payments import Order, Payment, find_order, payments_of
 from gerbang.vault import StoredCard, find_token
 
 _KEEP_MIN = 15
@@ -117,10 +117,33 @@ def check_three_d_secure(call: Call, body: ThreeDSecureRequest) -> Ask:
 def charge(call: Call, body: ChargeRequest) -> ChargeResponse | Ask:
     """Charge a card: after an authentication, or without one for MOTO and RECURRING."""
     room: CardRoom = call.room
-    order = body.order
-    again = _own_charge(call, order.invoice_number)
+    again = _own_charge(call, body.order.invoice_number)
     if again is not None:
         return _resume(call, *again, cvv=body.card.cvv if body.card else None)
+    try:
+        opened, payment, attempt, authentication = _open(call, body)
+        if _own_charge(call, opened.invoice_number) is not None:
+            raise Refused(Reason.REQUEST_IN_PROGRESS)
+    except Refused:
+        # Perhaps because of the same request in another process, quicker by a moment. Ours has begun no charge yet.
+        if _own_charge(call, body.order.invoice_number) is not None:
+            raise Refused(Reason.REQUEST_IN_PROGRESS) from None
+        raise
+    begun, _ = charging.begin(call.tx, room.books, call.merchant, opened, payment, attempt, now=call.now)
+    if authentication is not None:
+        use_authentication(call.tx, authentication, begun.id)
+    if not begun.state.is_open:
+        return _response(call, opened, begun)
+    trans_status = authentication.trans_status if authentication else None
+    begun, question = charging.authenticated(call.tx, room.books, begun, trans_status, now=call.now)
+    if question is None:
+        return _response(call, opened, begun)
+    return _ask(call, opened, begun, question, cvv=body.card.cvv if body.card else None)
+
+
+def _open(call: Call, body: ChargeRequest) -> tuple[Order, Payment, Attempt, Authentication | None]:
+    """The order, held and open, with what is to be tried; nothing of the card is asked yet."""
+    order = body.order
     check_line_items(order.line_items, order.amount)
     options = options_of(call.merchant)
     payment_type, auto_capture = payment_type_of(options, body.payment)
@@ -172,44 +195,28 @@ def charge(call: Call, body: ChargeRequest) -> ChargeResponse | Ask:
         override=body.additional_info.override_notification_url if body.additional_info else None,
         expiry_min=call.settings.card_page_expiry_min,
     )
-    begun, _ = charging.begin(
-        call.tx,
-        room.books,
-        call.merchant,
-        opened,
-        payment,
-        Attempt(
-            card=given.card,
-            facts=facts,
-            amount=Rupiah(order.amount),
-            discount=Rupiah(0),
-            acquirer=acquirer.value,
-            payment_type=payment_type,
-            captures=terms.captures,
-            save=save and not given.with_token,
-            email=customer.get("email"),
-            ip=None,
-            tenor=terms.tenor,
-            plan_bank=plan.acquirer.value if plan.acquirer else None,
-            interest_bp=plan.interest_bp,
-            off_us=plan.off_us,
-            descriptor=order.descriptor if options.descriptor else None,
-            final=True,
-            request_id=call.request_id,
-            with_token=given.with_token,
-            authentication_id=authentication.id if authentication else None,
-        ),
-        now=call.now,
+    attempt = Attempt(
+        card=given.card,
+        facts=facts,
+        amount=Rupiah(order.amount),
+        discount=Rupiah(0),
+        acquirer=acquirer.value,
+        payment_type=payment_type,
+        captures=terms.captures,
+        save=save and not given.with_token,
+        email=customer.get("email"),
+        ip=None,
+        tenor=terms.tenor,
+        plan_bank=plan.acquirer.value if plan.acquirer else None,
+        interest_bp=plan.interest_bp,
+        off_us=plan.off_us,
+        descriptor=order.descriptor if options.descriptor else None,
+        final=True,
+        request_id=call.request_id,
+        with_token=given.with_token,
+        authentication_id=authentication.id if authentication else None,
     )
-    if authentication is not None:
-        use_authentication(call.tx, authentication, begun.id)
-    if not begun.state.is_open:
-        return _response(call, opened, begun)
-    trans_status = authentication.trans_status if authentication else None
-    begun, question = charging.authenticated(call.tx, room.books, begun, trans_status, now=call.now)
-    if question is None:
-        return _response(call, opened, begun)
-    return _ask(call, opened, begun, question, cvv=cvv)
+    return opened, payment, attempt, authentication
 
 
 def _ask(call: Call, order: Order, begun: Charge, question: Question, *, cvv: str | None) -> Ask:

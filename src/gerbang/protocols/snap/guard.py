@@ -1,5 +1,6 @@
 """What calls and token requests have in common: one answer for everything that can go wrong, and the reply's form."""
 
+import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -58,6 +59,10 @@ class Guard(ABC):
             outcome = refusal(refused, service_code)
         except StorageBusy as busy:
             log.warning("%s %s: storage busy: %s", request.method, request.raw_path, busy)
+            outcome = answered(errors.BUSY, service_code)
+        except asyncio.CancelledError:
+            # The server stops and has waited long enough; see the non-SNAP guard.
+            log.warning("%s %s was not over when the server stopped", request.method, request.raw_path)
             outcome = answered(errors.BUSY, service_code)
         except Exception:
             log.exception("%s %s request %s", request.method, request.raw_path, request.headers.get("x-external-id"))
