@@ -314,9 +314,7 @@ def test_waiting_for_tries_whose_process_died_does_not_keep_them_alive(
 ) -> None:
     monkeypatch.setattr(pins, "_LONGEST_WAIT_S", 0)
     tries_of_a_dead_process = MAX_WRONG_PINS
-    database.transact_now(
-        lambda tx: [pins._begin(tx, PHONE, NOON) for _ in range(tries_of_a_dead_process)]
-    )
+    database.transact_now(lambda tx: [pins._begin(tx, PHONE, NOON) for _ in range(tries_of_a_dead_process)])
 
     for _ in range(2):
         with pytest.raises(StorageBusy):
