@@ -276,6 +276,42 @@ def test_payments_of_an_older_version_are_numbered_as_their_ids_sort(empty_addre
     assert [(row["payment_id"], row["code"]) for row in codes] == [("pay_A", None), ("pay_B", "8088")]
 
 
+def test_wallets_stored_under_another_form_of_their_number_get_the_one_form_where_it_is_free(empty_address: str) -> None:
+    """Migration 0008."""
+    upgrade(empty_address, "0007")
+    stored = {
+        "1000000001": "62081200000001",
+        "1000000002": "62062812000002",
+        "1000000003": "6262812000003",
+        "1000000004": "62812000004",
+        "1000000005": "620812000004",
+        "1000000006": "626281234567",
+        "1000000007": "620812000007",
+        "1000000008": "6262812000007",
+    }
+    with contextlib.closing(open_database(empty_address, migrate=False)) as older:
+
+        def write(tx: Tx) -> None:
+            for account_id, phone in stored.items():
+                tx.execute(
+                    "insert into wallet_account (id, phone, phone_as_sent, name, level, status, created_at)"
+                    " values (:id, :phone, :phone, 'Siti', 'BASIC', 'ACTIVE', 0)",
+                    {"id": account_id, "phone": phone},
+                )
+
+        older.transact_now(write)
+
+    with contextlib.closing(open_database(empty_address)) as database:
+        rows = database.read_now(lambda tx: tx.all("select id, phone from wallet_account order by id"))
+
+    assert {row["id"]: row["phone"] for row in rows} == stored | {
+        "1000000001": "6281200000001",
+        "1000000002": "62812000002",
+        "1000000003": "62812000003",
+        "1000000007": "62812000007",
+    }
+
+
 def test_processes_that_start_together_migrate_once(data_address: str, next_version: Path) -> None:
     database = open_database(data_address, migrate=False)
     if database.revision() is None:

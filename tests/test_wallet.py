@@ -6,8 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,7 +17,7 @@ from gerbang.errors import Reason, Refused
 from gerbang.ledger import Transfer, account, post
 from gerbang.money import Rupiah
 from gerbang.settings import Settings, load_settings
-from gerbang.storage import Database, Tx, open_database
+from gerbang.storage import Database, StorageBusy, Tx, open_database
 from gerbang.wallet import (
     Account,
     AccountStatus,
@@ -33,6 +34,7 @@ from gerbang.wallet import (
     list_accounts,
     mask_phone,
     normalise_phone,
+    pins,
     set_pin,
     top_up,
     unlock,
@@ -307,6 +309,23 @@ def test_a_crash_between_counting_and_settling_leaves_a_counted_attempt(database
     assert asyncio.run(confirm_pin(database, QuickHasher(), PHONE, PIN, now=later)).outcome is PinOutcome.RIGHT
 
 
+def test_waiting_for_tries_whose_process_died_does_not_keep_them_alive(
+    database: Database, siti: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pins, "_LONGEST_WAIT_S", 0)
+    tries_of_a_dead_process = MAX_WRONG_PINS
+    database.transact_now(lambda tx: [pins._begin(tx, PHONE, NOON) for _ in range(tries_of_a_dead_process)])
+
+    for _ in range(2):
+        with pytest.raises(StorageBusy):
+            guess(database, PIN)
+        database.transact_now(lambda tx: tx.execute("update pin_count set touched_real_at = touched_real_at - 30001"))
+
+    assert guess(database, PIN).outcome is PinOutcome.BLOCKED
+    later = datetime.now(UTC) + PIN_BLOCK
+    assert asyncio.run(confirm_pin(database, QuickHasher(), PHONE, PIN, now=later)).outcome is PinOutcome.RIGHT
+
+
 @pytest.mark.parametrize("meanwhile", ["locked", "closed", "another PIN"])
 def test_a_right_pin_opens_nothing_when_the_account_changed_while_it_was_checked(
     database: Database, siti: Account, meanwhile: str
@@ -410,6 +429,30 @@ def test_the_owner_ends_a_block_with_a_code_and_nobody_else_does(database: Datab
     assert enter("+62 812-3456-7890", "271828")
     assert not enter(PHONE, "271828"), "a code opens once"
     assert guess(database, PIN).outcome is PinOutcome.RIGHT
+
+
+def test_asking_for_a_code_and_entering_one_tell_nobody_who_has_an_account(database: Database, siti: Account) -> None:
+    settings = load_settings(env={}, given={"fixed_otp": "271828"})
+    said: list[list[str]] = []
+    entered = []
+    for phone in (PHONE, "081199999999"):
+        for _ in range(3):
+            guess(database, "000000", phone)
+
+        def ask(tx: Tx, phone: str = phone) -> None:
+            send_unblocking_code(cast(Tx, Overheard(tx, said)), phone, settings=settings, now=NOON)
+
+        def enter(tx: Tx, code: str, phone: str = phone) -> bool:
+            return unblock(cast(Tx, Overheard(tx, said)), phone, code, settings=settings, now=NOON)
+
+        database.transact_now(ask)
+        entered.append([database.transact_now(partial(enter, code=code)) for code in ("000000", "271828", "271828")])
+        entered[-1].append(guess(database, "000000", phone).attempts_left)
+
+    known, unknown = said[:4], said[4:]
+    assert entered[0] == entered[1] == [False, True, False, 2]
+    assert [[sql for sql in one if "into message" not in sql] for one in known] == unknown
+    assert database.read_now(lambda tx: [row["phone"] for row in tx.all("select phone from message")]) == ["6281234567890"]
 
 
 def test_a_new_pin_replaces_the_old_one(database: Database, siti: Account) -> None:

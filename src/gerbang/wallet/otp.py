@@ -36,8 +36,10 @@ class CodeOutcome(StrEnum):
     USED = "USED"
 
 
-def send_code(tx: Tx, *, subject: str, phone: str, settings: Settings, now: datetime) -> datetime:
+def send_code(tx: Tx, *, subject: str, phone: str, settings: Settings, now: datetime, is_told: bool = True) -> datetime:
     """Send a new password to the phone (canonical); until when it counts. The subject's earlier ones count no more.
+
+    is_told  False: all is done but the sending, for a number that must not be told from others
 
     Raises Refused(TOO_MANY_REQUESTS).
     """
@@ -71,7 +73,8 @@ def send_code(tx: Tx, *, subject: str, phone: str, settings: Settings, now: date
         f"Kode Anda {code[:3]} {code[3:]}. Berlaku {CODE_LIFE.seconds // 60} menit."
         " Jangan berikan kepada siapa pun, termasuk petugas."
     )
-    queue_message(tx, message_id=code_id, phone=phone, text=text, settings=settings, now=now)
+    if is_told:
+        queue_message(tx, message_id=code_id, phone=phone, text=text, settings=settings, now=now)
     return expires_at
 
 

@@ -126,7 +126,7 @@ class _Try:
 def _begin(tx: Tx, phone_or_id: str, now: datetime) -> _Try | PinCheck | None:
     """Reserve a try; None while others hold all there are."""
     customer = find_account(tx, phone_or_id)
-    phone = customer.phone if customer else _as_counted(phone_or_id)
+    phone = _as_counted(customer, phone_or_id)
     real = real_now()
     count = _hold_count(tx, phone)
     wrong, under_way, until = count["wrong"], count["under_way"], count["blocked_until"]
@@ -137,7 +137,9 @@ def _begin(tx: Tx, phone_or_id: str, now: datetime) -> _Try | PinCheck | None:
     if wrong >= MAX_WRONG_PINS and until is None:
         until = to_ms(now + PIN_BLOCK)
     is_free = until is None and wrong + under_way < MAX_WRONG_PINS
-    _keep_count(tx, phone, wrong=wrong, under_way=under_way + is_free, blocked_until=until, real=real)
+    # Only a try touches the count: who waits for tries that are dead must not keep them alive.
+    touched = to_ms(real) if is_free else count["touched_real_at"]
+    _keep_count(tx, phone, wrong=wrong, under_way=under_way + is_free, blocked_until=until, touched=touched)
     if until is not None:
         return PinCheck(PinOutcome.BLOCKED, None, 0, blocked_until=from_ms(until))
     if not is_free:
@@ -161,7 +163,7 @@ def _end(tx: Tx, begun: _Try, now: datetime, *, right: bool) -> PinCheck:
     if blocked_now:
         until = to_ms(now + PIN_BLOCK)
     under_way = max(0, count["under_way"] - 1)
-    _keep_count(tx, begun.phone, wrong=wrong, under_way=under_way, blocked_until=until, real=real_now())
+    _keep_count(tx, begun.phone, wrong=wrong, under_way=under_way, blocked_until=until, touched=to_ms(real_now()))
     if customer is not None and until is None:
         outcome = PinOutcome.LOCKED if customer.status is AccountStatus.LOCKED else PinOutcome.RIGHT
         return PinCheck(outcome, customer, MAX_WRONG_PINS)
@@ -170,8 +172,10 @@ def _end(tx: Tx, begun: _Try, now: datetime, *, right: bool) -> PinCheck:
     return PinCheck(PinOutcome.WRONG, None, MAX_WRONG_PINS - wrong)
 
 
-def _as_counted(phone_or_id: str) -> str:
-    """Whom a guess is counted against when there is no such account."""
+def _as_counted(customer: Account | None, phone_or_id: str) -> str:
+    """The number that a guess is counted against, whether it has an account or not."""
+    if customer is not None:
+        return customer.phone
     try:
         return normalise_phone(phone_or_id)
     except Refused:
@@ -185,11 +189,11 @@ def _hold_count(tx: Tx, phone: str) -> Row:
     return count
 
 
-def _keep_count(tx: Tx, phone: str, *, wrong: int, under_way: int, blocked_until: int | None, real: datetime) -> None:
+def _keep_count(tx: Tx, phone: str, *, wrong: int, under_way: int, blocked_until: int | None, touched: int) -> None:
     tx.execute(
         "update pin_count set wrong = :wrong, under_way = :under_way, blocked_until = :until, touched_real_at = :real"
         " where phone = :phone",
-        {"phone": phone, "wrong": wrong, "under_way": under_way, "until": blocked_until, "real": to_ms(real)},
+        {"phone": phone, "wrong": wrong, "under_way": under_way, "until": blocked_until, "real": touched},
     )
 
 
@@ -204,26 +208,34 @@ def pin_blocked_until(tx: Tx, account_id: str) -> datetime | None:
 
 def free_pin(tx: Tx, account_id: str) -> None:
     """Forget wrong PINs and end the block, if there is one. Raises Refused(ACCOUNT_NOT_FOUND)."""
-    phone = get_account(tx, account_id).phone
+    _free_number(tx, get_account(tx, account_id).phone)
+
+
+def _free_number(tx: Tx, phone: str) -> None:
     tx.execute("update pin_count set wrong = 0, blocked_until = null where phone = :phone", {"phone": phone})
 
 
 def send_unblocking_code(tx: Tx, phone_or_id: str, *, settings: Settings, now: datetime) -> None:
-    """Send the owner of a blocked PIN a one-time password that ends the block. Whether there is such an owner is told nobody."""
+    """Send the owner of a blocked PIN a one-time password that ends the block.
+
+    For a number without an account one is written down as well, and sent to nobody: whether there is an owner, neither the answer
+    nor its time tells.
+    """
     customer = find_account(tx, phone_or_id)
-    if customer is None or customer.pin_hash is None or pin_blocked_until(tx, customer.id) is None:
+    phone = _as_counted(customer, phone_or_id)
+    if tx.one("select 1 as blocked from pin_count where phone = :phone and blocked_until is not null", {"phone": phone}) is None:
         return
+    has_pin = customer is not None and customer.pin_hash is not None
     with contextlib.suppress(Refused):  # five an hour, as of every password; saying so would tell who has an account
-        send_code(tx, subject=_unblocking(customer.phone), phone=customer.phone, settings=settings, now=now)
+        send_code(tx, subject=_unblocking(phone), phone=phone, settings=settings, now=now, is_told=has_pin)
 
 
 def unblock(tx: Tx, phone_or_id: str, entered: str, *, settings: Settings, now: datetime) -> bool:
-    """End the block if this is the one-time password that was sent for it. The caller commits, whatever it was."""
-    customer = find_account(tx, phone_or_id)
-    subject = _unblocking(customer.phone if customer else _as_counted(phone_or_id))
-    right = check_code(tx, subject=subject, entered=entered, settings=settings, now=now) is CodeOutcome.RIGHT
-    if right and customer is not None:
-        free_pin(tx, customer.id)
+    """End the number's block if this is the one-time password for it. The caller commits, whatever it was."""
+    phone = _as_counted(find_account(tx, phone_or_id), phone_or_id)
+    right = check_code(tx, subject=_unblocking(phone), entered=entered, settings=settings, now=now) is CodeOutcome.RIGHT
+    if right:
+        _free_number(tx, phone)
     return right
 
 
