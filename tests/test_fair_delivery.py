@@ -70,7 +70,7 @@ def two_merchants(tx: Tx) -> None:
         create(tx, name="Toko", client_id=client_id, secret_key=SANDBOX_SECRET_KEY, now=NOON)
 
 
-def told_in_time(count: int, directory: Path, merchant: Listener, *, same_merchant: bool, limit_s: float = 1.0) -> None:
+def told_in_time(count: int, directory: Path, merchant: Listener, *, same_merchant: bool, limit_s: float) -> None:
     dead = Dead(count)
     try:
         with Delivering(str(directory / "gerbang.db"), notification_timeout_s=30) as process:
@@ -93,7 +93,8 @@ def told_in_time(count: int, directory: Path, merchant: Listener, *, same_mercha
 
 @pytest.mark.parametrize("same_merchant", [False, True])
 def test_four_hundred_dead_endpoints_hold_up_nobody(tmp_path: Path, merchant: Listener, same_merchant: bool) -> None:
-    told_in_time(400, tmp_path, merchant, same_merchant=same_merchant)
+    # They held up everybody for 30 s; how soon it is on a quiet machine, the proof below says.
+    told_in_time(400, tmp_path, merchant, same_merchant=same_merchant, limit_s=5.0)
 
 
 @pytest.mark.proof

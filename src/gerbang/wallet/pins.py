@@ -32,7 +32,8 @@ MAX_WRONG_PINS = 3
 PIN_BLOCK = timedelta(minutes=30)
 
 _DEAD_AFTER = timedelta(seconds=60)  # no hash takes that long: whoever reserved the try is gone
-_LONGEST_WAIT_S = 5.0
+_LONGEST_WAIT = timedelta(seconds=5)
+_LOOK_AGAIN = timedelta(milliseconds=20)
 _FORGOTTEN_AFTER = timedelta(days=1)
 _LONGEST_NAME = 64
 
@@ -103,11 +104,11 @@ async def confirm_pin(
     Raises StorageBusy when tries under way do not end.
     """
     at = now or real_now()
-    deadline = time.monotonic() + _LONGEST_WAIT_S
+    deadline = time.monotonic() + _LONGEST_WAIT.total_seconds()
     while (begun := await database.transact(lambda tx: _begin(tx, phone_or_id, at))) is None:
         if time.monotonic() > deadline:
             raise StorageBusy("checks of this PIN are under way")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(_LOOK_AGAIN.total_seconds())
     if isinstance(begun, PinCheck):
         return begun
     right = await asyncio.get_running_loop().run_in_executor(None, hasher.verify, begun.pin_hash, pin)

@@ -7,6 +7,7 @@ from gerbang.channel import Channel
 from gerbang.channels.credit_card.bins import facts_of
 from gerbang.channels.credit_card.charges import ChargeState, current_charge
 from gerbang.channels.credit_card.numbers import Expiry
+from gerbang.channels.credit_card.responses import KNOWN_CODES
 from gerbang.channels.credit_card.room import CardRoom, Submission
 from gerbang.channels.credit_card.sandbox_cards import SANDBOX_CARDS, SandboxCard, featured
 from gerbang.channels.credit_card.terms import accepts_bin, terms_of
@@ -91,6 +92,9 @@ def choose_outcome(tx: Tx, payment_id: str, wanted: Mapping[str, str | None]) ->
     _, payment = get_payment(tx, payment_id)
     if payment.state.is_final and payment.charged is None:
         raise Refused(Reason.PAYMENT_MOVED_ON, state=payment.state)
+    for name in ("response_code", "follow_up_code"):
+        if wanted.get(name) is not None and wanted[name] not in KNOWN_CODES:
+            raise Refused(Reason.FIELD_INVALID, field=name, known=", ".join(KNOWN_CODES))
     choose(
         tx,
         payment_id,

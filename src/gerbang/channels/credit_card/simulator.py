@@ -49,6 +49,7 @@ MAGIC_VALUES: Mapping[str, str] = {
 }
 
 _APPROVED, _REFUSED, _SILENCE = "00", "12", "TO"
+_CODE = re.compile(r"[0-9A-Z]{2}")
 _FOLLOW_UPS = ("CAPTURE", "VOID", "REFUND", "REVERSE")
 
 # A chosen 3-D Secure outcome: the first answer, and how a challenge ends when the buyer does everything right.
@@ -116,7 +117,7 @@ def choose(
     if three_ds is not None and three_ds not in THREE_DS_CHOICES:
         raise Refused(Reason.FIELD_INVALID, field="three_ds", known=", ".join(THREE_DS_CHOICES))
     for name, code in (("response_code", response_code), ("follow_up_code", follow_up_code)):
-        if code is not None and code not in KNOWN_CODES:
+        if code is not None and not _CODE.fullmatch(code):
             raise Refused(Reason.FIELD_INVALID, field=name, known=", ".join(KNOWN_CODES))
     wanted = Chosen(three_ds, response_code, follow_up_code)
     tx.execute(

@@ -205,7 +205,7 @@ def test_the_key_of_another_merchant_proves_nothing(running: RunningGateway):
     assert_wrong_sum(post(running, push_body(OTHER_KEY, ovo_info__ovo_id=REFUSES)))
 
 
-@pytest.mark.parametrize("sent", ["BRN-NOBODY", "\x00", "é", "x" * 5_000])
+@pytest.mark.parametrize("sent", ["BRN-NOBODY", "é", "x" * 5_000])
 def test_a_client_nobody_knows_is_refused(running: RunningGateway, sent: str):
     assert_error(post(running, refusing(client__id=sent)), 400, "invalid_client_id", "Invalid Client-Id", HEADER)
 
