@@ -312,7 +312,7 @@ def test_a_crash_between_counting_and_settling_leaves_a_counted_attempt(database
 def test_waiting_for_tries_whose_process_died_does_not_keep_them_alive(
     database: Database, siti: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pins, "_LONGEST_WAIT_S", 0)
+    monkeypatch.setattr(pins, "_LONGEST_WAIT", timedelta(seconds=0))
     tries_of_a_dead_process = MAX_WRONG_PINS
     database.transact_now(lambda tx: [pins._begin(tx, PHONE, NOON) for _ in range(tries_of_a_dead_process)])
 
