@@ -208,8 +208,8 @@ def crash_and_check(data: str, merchant: Listener, tmp_path: Path, *, kills: int
             server.start()
             buyers = new_buyers(server, len(sales))
             together = this_round(sales, merchant, chance)
-            # Pages are slow, because a PIN is; every fourth life lasts until some were paid.
-            paged = life % 4 == 3
+            # Pages are slow, because a PIN is; every fourth life, and the last, lasts until some were paid.
+            paged = life % 4 == 3 or life == kills - 1
             countdown = (
                 Countdown(chance.randrange(1, 8), "page") if paged else Countdown(chance.randrange(1, CONCURRENT * 3 // 2))
             )

@@ -85,7 +85,9 @@ class Browsing:
         return str(self.page.locator(".message [data-copies]").first.get_attribute("data-copies"))
 
 
-@pytest.fixture(params=VIEWS, ids=lambda view: "-".join(view))
+@pytest.fixture(
+    params=[VIEWS[0], *[pytest.param(view, marks=pytest.mark.proof) for view in VIEWS[1:]]], ids=lambda view: "-".join(view)
+)
 def browsing(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Browsing]:
     device, lang = request.param
     width, height = SIZES[device]

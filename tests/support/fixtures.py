@@ -16,11 +16,11 @@ import pytest
 pytest_plugins = ("support.disk", "support.browser", "support.postgres", "support.listener", "support.gateway")
 
 
-@pytest.hookimpl(optionalhook=True)
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Half as many processes again as there are processors: half of what a test does is waiting."""
+    """Twice as many processes as there are processors: half of what a test does is waiting."""
     processors = os.cpu_count() or 1
-    return processors + (processors + 1) // 2
+    return processors * 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
