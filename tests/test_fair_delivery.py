@@ -125,3 +125,26 @@ def test_when_the_room_is_full_those_of_the_merchant_with_most_of_them_are_let_g
             assert len(process.deliverer._tasks) <= 40
     finally:
         dead.stop()
+
+
+def test_several_merchants_together_do_not_fill_the_room_either(
+    tmp_path: Path, merchant: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "_MAX_IN_FLIGHT", 40)
+    dead, clients = Dead(60), [f"BRN-DEAD-{n}" for n in range(3)]
+
+    def make(tx: Tx) -> None:
+        for client_id in (DEMO_CLIENT_ID, *clients):
+            create(tx, name="Toko", client_id=client_id, secret_key=SANDBOX_SECRET_KEY, now=NOON)
+        for client_id in clients:
+            queue_all(tx, [f"http://{host}:{dead.port}/n" for host in dead.hosts], client_id)
+
+    try:
+        with Delivering(str(tmp_path / "gerbang.db"), notification_timeout_s=30) as process:
+            process.database.transact_now(make)
+            eventually(lambda: len(process.deliverer._tasks) >= 30)
+            queue_one(process.database, merchant.url("/n"), payment_id="pay_honest")
+
+            assert merchant.wait_for(1, 10)
+    finally:
+        dead.stop()

@@ -123,7 +123,7 @@ class Deliverer:
                 room = self._room - len(self._tasks)
                 chosen = self._choose(found, min(left, room), left, saturated, crowded)
                 if len(chosen) < len(found):
-                    self._make_room(len(found) - len(chosen))
+                    self._make_room(len(found) - len(chosen), is_full=room <= len(found))
                 if room <= 0:
                     break
                 if chosen:
@@ -174,11 +174,16 @@ class Deliverer:
         """Whether a merchant has as many deliveries under way as one may: in slots, and of the whole room."""
         return self._in_slots[merchant] + more >= _MERCHANT_SLOTS or self._of_merchant[merchant] + more >= self._merchant_room
 
-    def _make_room(self, wanted: int) -> None:
-        """Let go of what hangs longest, of merchants who fill most of their part of the room: nobody waits for their time-outs."""
+    def _make_room(self, wanted: int, *, is_full: bool) -> None:
+        """Let go of what hangs longest, so that nobody waits for its time-out.
+
+        is_full  of every merchant who has more than an equal part of the room, one more counted who is to come; otherwise of those
+                 who fill their own part of it
+        """
         loop, since = asyncio.get_running_loop(), time.monotonic() - _LEAST_PATIENCE_S
-        full = {merchant for merchant, held in self._of_merchant.items() if held >= self._merchant_room * 3 // 4}
-        waits = [(began, task) for task, (merchant, began) in self._hanging.items() if merchant in full and began <= since]
+        most = self._room // (len(self._of_merchant) + 1) if is_full else self._merchant_room * 3 // 4
+        waits = [(began, task) for task, (merchant, began) in self._hanging.items() if self._of_merchant[merchant] >= most]
+        waits = [(began, task) for began, task in waits if began <= since]
         for _, task in sorted(waits, key=lambda one: one[0])[:wanted]:
             patience = self._patience.get(task)
             if patience is not None and not patience.expired():
