@@ -148,3 +148,27 @@ def test_several_merchants_together_do_not_fill_the_room_either(
             assert merchant.wait_for(1, 10)
     finally:
         dead.stop()
+
+
+def test_names_that_are_not_found_hold_up_nobody(tmp_path: Path, merchant: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    over, look_up = threading.Event(), socket.getaddrinfo
+
+    def dead_name_server(host: str, *args: object, **kwargs: object) -> object:
+        if host.startswith("dead-"):
+            over.wait(20)
+        return look_up("localhost" if host.startswith("dead-") else host, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", dead_name_server)
+    try:
+        with Delivering(str(tmp_path / "gerbang.db"), notification_timeout_s=30) as process:
+            process.database.transact_now(two_merchants)
+            process.database.transact_now(
+                lambda tx: queue_all(tx, [f"http://dead-{n}.example/n" for n in range(200)], "BRN-DEAD")
+            )
+            eventually(lambda: len(process.deliverer._tasks) >= 90)
+            queue_one(process.database, f"http://localhost:{merchant.port}/n", payment_id="pay_honest")
+
+            assert merchant.wait_for(1, 5)
+            over.set()
+    finally:
+        over.set()

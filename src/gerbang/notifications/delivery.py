@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gerbang.clock import Clock, real_now, to_ms
 from gerbang.merchants import Merchant
 from gerbang.notifications import mischief
+from gerbang.notifications.guard import looking_for
 from gerbang.notifications.outbox import (
     TOPIC,
     Attempt,
@@ -264,6 +265,7 @@ class Deliverer:
     async def _deliver(self, notification: Notification, merchant: Merchant) -> None:
         task = asyncio.current_task()
         assert task is not None
+        looking_for.set(merchant.client_id)
         slot = asyncio.get_running_loop().call_later(_SLOT_S, self._leave_slot, merchant.client_id, task)
         try:
             try:

@@ -7,6 +7,7 @@ The check sits where the socket is made, on the very address about to be connect
 import errno
 import ipaddress
 import socket
+from contextvars import ContextVar
 from typing import Any
 
 # IANA's special-purpose address registries (RFC 6890 and its updates), kept here because Python's own lists differ between
@@ -70,6 +71,10 @@ _UNICAST = ipaddress.ip_network("2000::/3")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Public by its number, yet a cloud's control plane answers there to its own machines (Azure).
 _CONTROL_PLANES = {"168.63.129.16"}
+
+
+# Whose delivery is under way: aiohttp does not tell its resolver.
+looking_for: ContextVar[str] = ContextVar("looking_for", default="")
 
 
 class ForbiddenAddress(OSError):
