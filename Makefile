@@ -2,7 +2,7 @@
 #
 #   PYTHON=/path/to/python3.12   the interpreter for a new .venv (otherwise one is looked for)
 #   ARGS="..."                   passed on to what the target runs
-#   JOBS=4                       how many test processes; twice as many as processors without it
+#   JOBS=4                       how many test processes; one per processor without it
 
 VENV := .venv
 BIN  := $(VENV)/bin

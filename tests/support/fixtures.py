@@ -9,18 +9,9 @@ read at all when someone runs one room's tests.
     engine, data_address, database, gateway, sqlite_gateway   support/gateway.py
 """
 
-import os
-
 import pytest
 
 pytest_plugins = ("support.disk", "support.browser", "support.postgres", "support.listener", "support.gateway")
-
-
-@pytest.hookimpl(optionalhook=True, tryfirst=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Twice as many processes as there are processors: half of what a test does is waiting."""
-    processors = os.cpu_count() or 1
-    return processors * 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
