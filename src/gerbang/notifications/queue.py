@@ -55,7 +55,7 @@ def claim(
     """
     claimed: list[tuple[Notification, Merchant]] = []
     planned = sandbox and mischief.is_planned(tx)
-    for notification_id in notification_ids:
+    for notification_id in sorted(notification_ids):  # in one order everywhere, so that nobody waits in a circle
         row = tx.one(
             f"select n.* from notification n where n.id = :id and {_DUE} and {_FREE}",  # noqa: S608 - fixed texts only
             {**_moments(now, real), "id": notification_id},
@@ -88,7 +88,7 @@ def renew(tx: Tx, held: Mapping[str, int], *, until: int) -> list[str]:
     """Hold the leases of deliveries under way until later; the ids that were still ours."""
     return [
         notification_id
-        for notification_id, ends in held.items()
+        for notification_id, ends in sorted(held.items())
         if tx.execute(
             "update notification set lease_real_until = :until where id = :id and lease_real_until = :ends",
             {"id": notification_id, "until": until, "ends": ends},

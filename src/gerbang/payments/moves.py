@@ -10,7 +10,7 @@ from gerbang.clock import next_midnight, to_ms
 from gerbang.errors import Reason, Refused
 from gerbang.ledger import Transfer, post
 from gerbang.money import Rupiah
-from gerbang.payments.model import Payment, payment_from
+from gerbang.payments.model import Order, Payment, order_from, payment_from
 from gerbang.payments.states import NEXT, ORDER_AFTER, Move
 from gerbang.storage import Tx
 
@@ -118,11 +118,18 @@ def _stored(moment: datetime | None) -> int | None:
     return None if moment is None else to_ms(moment)
 
 
-def hold_payment(tx: Tx, payment_id: str) -> Payment:
-    """The payment as it is now, and nobody else moves it until the transaction ends."""
+def hold_payment(tx: Tx, payment_id: str) -> tuple[Order, Payment]:
+    """The order and its payment as they are now, and nobody else moves them until the transaction ends.
+
+    Comes before everything else that is the payment's: its charges, questions, refunds, codes, money. Whoever changes several of
+    these takes them in one order everywhere (docs/architecture.md), so that no two transactions wait for each other.
+    """
     row = tx.one("update payment set state = state where id = :id returning *", {"id": payment_id})
     assert row is not None, payment_id
-    return payment_from(row)
+    payment = payment_from(row)
+    row = tx.one("update orders set state = state where id = :id returning *", {"id": payment.order_id})
+    assert row is not None, payment_id
+    return order_from(row), payment
 
 
 def postpone(tx: Tx, payment: Payment, until: datetime) -> None:
@@ -135,7 +142,7 @@ def postpone(tx: Tx, payment: Payment, until: datetime) -> None:
 
 def keep_details(tx: Tx, payment: Payment, details: Mapping[str, object]) -> Payment:
     """What a room keeps with a payment, whatever state that is in; names not given stay."""
-    kept = {**hold_payment(tx, payment.id).details, **details}
+    kept = {**hold_payment(tx, payment.id)[1].details, **details}
     tx.execute(
         "update payment set details = :details where id = :id", {"id": payment.id, "details": msgspec.json.encode(kept).decode()}
     )

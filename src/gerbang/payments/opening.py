@@ -36,7 +36,7 @@ def open_order(
     Raises Refused: INVOICE_ALREADY_USED, whatever became of the earlier order; INVOICE_ALREADY_PAID for a retriable one
     that was paid or authorised.
     """
-    order = _hold_order(tx, merchant_id, invoice_number) if retriable else None
+    order = hold_order(tx, merchant_id, invoice_number) if retriable else None
     if order is None:
         order = Order(
             id=new_id("ord"),
@@ -52,7 +52,7 @@ def open_order(
         if _write(tx, order):
             return order, _open_payment(tx, order, channel=channel, expires_at=expires_at, now=now)
         # Used before, for a retriable one only a moment ago.
-        order = _hold_order(tx, merchant_id, invoice_number) if retriable else None
+        order = hold_order(tx, merchant_id, invoice_number) if retriable else None
     if order is None:
         raise Refused(Reason.INVOICE_ALREADY_USED, field="order.invoice_number", invoice_number=invoice_number)
     order = _reopen(tx, order, channel=channel, amount=amount, request_id=request_id, details=details, now=now)
@@ -78,7 +78,8 @@ def _write(tx: Tx, order: Order) -> bool:
     return written == 1
 
 
-def _hold_order(tx: Tx, merchant_id: str, invoice_number: str) -> Order | None:
+def hold_order(tx: Tx, merchant_id: str, invoice_number: str) -> Order | None:
+    """The order, of which nobody moves any payment until the transaction ends."""
     row = tx.one(
         "select id from orders where merchant_id = :merchant_id and invoice_number = :invoice_number",
         {"merchant_id": merchant_id, "invoice_number": invoice_number},

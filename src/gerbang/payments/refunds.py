@@ -71,7 +71,7 @@ def open_refund(tx: Tx, payment: Payment, *, amount: Rupiah, type: RefundType, r
     Raises Refused: REFUND_TOO_LARGE, PAYMENT_NOT_PAID (nothing to give back in this state), BALANCE_TOO_SMALL (the merchant
     has not that much left).
     """
-    # The amounts in the WHERE clause decide between refunds that run at once; what counts is the row, not what the caller saw.
+    _, payment = hold_payment(tx, payment.id)  # what counts is the row, not what the caller saw
     row = tx.one(
         "update payment set refunded = refunded + :amount"
         " where id = :id and state in ('AUTHORISED', 'SUCCESS', 'PARTIALLY_REFUNDED') and refunded + :amount <= charged"
@@ -79,7 +79,7 @@ def open_refund(tx: Tx, payment: Payment, *, amount: Rupiah, type: RefundType, r
         {"id": payment.id, "amount": amount},
     )
     if row is None:
-        raise _refusal(hold_payment(tx, payment.id), amount)
+        raise _refusal(payment, amount)
     payment = payment_from(row)
     if payment.state is PaymentState.AUTHORISED and type is not RefundType.VOID:
         raise Refused(Reason.PAYMENT_NOT_PAID, state=payment.state)
@@ -137,7 +137,7 @@ def refuse_refund(
 ) -> Refund:
     """Write down a refund that was understood and cannot be: FAILED from the start, without money."""
     # Held, so that the history keeps its order beside refunds that end at this moment.
-    held = hold_payment(tx, payment.id)
+    _, held = hold_payment(tx, payment.id)
     refund = _write(tx, held, amount=amount, type=type, request_id=request_id, state=RefundState.FAILED, message=message, now=now)
     return replace(refund, finished_at=now)
 
@@ -193,6 +193,8 @@ def _line(tx: Tx, cause: str, entry: str) -> Line | None:
 def _end(
     tx: Tx, refund: Refund, state: RefundState, *, approval_code: str | None, message: str | None, now: datetime
 ) -> tuple[Refund, Payment]:
+    # Held: of two refunds that end at once, the second counts the first, and the history keeps their order.
+    _, payment = hold_payment(tx, refund.payment_id)
     ended = tx.execute(
         "update refund set state = :state, approval_code = :approval_code, message = :message, finished_at = :now"
         " where id = :id and state = 'PENDING'",
@@ -200,8 +202,6 @@ def _end(
     )
     if ended != 1:
         raise Refused(Reason.PAYMENT_MOVED_ON, refund=refund.id, state=get_refund(tx, refund.id).state)
-    # Held: of two refunds that end at once, the second counts the first, and the history keeps their order.
-    payment = hold_payment(tx, refund.payment_id)
     record_event(tx, refund.payment_id, refund.merchant_id, f"REFUND_{state}", payment.state, now=now, facts=_facts(refund))
     return replace(refund, state=state, approval_code=approval_code, message=message, finished_at=now), payment
 

@@ -102,7 +102,7 @@ def claim_unexpected(tx: Tx, channel: str, *, again_in_s: float, limit: int) -> 
     real = real_now()
     rows = tx.all(
         f"select * from unexpected_money where channel = :channel and {is_due('ask_again_real_at')}"  # noqa: S608 - fixed texts
-        " order by ask_again_real_at limit :limit",
+        " order by ask_again_real_at, id limit :limit",
         {"channel": channel, **due_moments(real), "limit": limit},
     )
     return [
@@ -121,7 +121,7 @@ def end_unexpected(
 ) -> UnexpectedMoney:
     """It went back, or it cannot be sent back from there and a person has to. Raises Refused(PAYMENT_MOVED_ON) when it ended before."""
     state = HeldState.RETURNED if returned else HeldState.KEPT
-    payment = hold_payment(tx, payment.id)  # so that the history keeps its order beside a payment or an end of this moment
+    _, payment = hold_payment(tx, payment.id)  # so that the history keeps its order beside a payment or an end of this moment
     won = tx.execute(
         "update unexpected_money set state = :state, ended_at = :now, ask_again_real_at = null where id = :id and state = 'HELD'",
         {"id": held.id, "state": state.value, "now": to_ms(now)},
@@ -154,7 +154,7 @@ def return_by_hand(tx: Tx, unexpected_id: str, *, source_of: Callable[[str], str
     if row is None:
         raise Refused(Reason.UNEXPECTED_NOT_FOUND, unexpected=unexpected_id)
     kept = _from_row(row)
-    payment = hold_payment(tx, kept.payment_id)
+    _, payment = hold_payment(tx, kept.payment_id)
     won = tx.execute(
         "update unexpected_money set state = 'RETURNED', ended_at = :now where id = :id and state = 'KEPT'",
         {"id": kept.id, "now": to_ms(now)},

@@ -47,7 +47,7 @@ def give_back_action(call: Call, payment: Payment, amount: int | None, *, answer
     Raises Refused: PAYMENT_NOT_PAID, REFUND_TOO_LARGE (nothing is left, a void of less than all), BALANCE_TOO_SMALL (the merchant
     has not that much); PROVIDER_SILENT afterwards: the refund stays open, and the same request again, or the sweep, asks again.
     """
-    payment = hold_payment(call.tx, payment.id)  # the same request in another process waits here, and then finds the refund
+    _, payment = hold_payment(call.tx, payment.id)  # the same request in another process waits here, and then finds the refund
     mine = [
         one
         for one in refunds_of(call.tx, payment.id)

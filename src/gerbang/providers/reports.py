@@ -6,7 +6,7 @@ from gerbang.channel import Channel
 from gerbang.ledger import account
 from gerbang.merchants import get
 from gerbang.money import Rupiah
-from gerbang.payments import Move, Payment, PaymentState, get_payment, is_reusable, keep_details, open_another, take
+from gerbang.payments import Move, Payment, PaymentState, is_reusable, keep_details, open_another, take
 from gerbang.payments.moves import hold_payment
 from gerbang.payments.unexpected import Unawaited, UnexpectedMoney, hold_unexpected, return_by_hand
 from gerbang.protocols.nonsnap.notification import notify
@@ -36,8 +36,7 @@ def take_report(tx: Tx, channel: Channel, report: Report, *, settings: Settings,
 
     A payment that ended stays as it ended, whatever is reported: a merchant never sees EXPIRED or FAILED turn into SUCCESS.
     """
-    hold_payment(tx, report.payment_id)
-    order, payment = get_payment(tx, report.payment_id)
+    order, payment = hold_payment(tx, report.payment_id)
     if report.outcome != "PAID":
         if payment.state is PaymentState.PENDING:
             payment = _keep(tx, payment, report)

@@ -94,7 +94,7 @@ def cancel(call: Call, body: CancelRequest) -> CancelResponse | Ask:
     def after(call: Call, withdrawn: bool | None) -> CancelResponse:
         if withdrawn is None:
             raise Refused(Reason.PROVIDER_SILENT, channel=CODE)
-        now_stands = hold_payment(call.tx, payment.id)
+        _, now_stands = hold_payment(call.tx, payment.id)
         if now_stands.state is PaymentState.PENDING:
             if not withdrawn:
                 raise Refused(Reason.PAYMENT_BUSY, payment=payment.id)

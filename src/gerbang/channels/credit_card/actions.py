@@ -353,7 +353,7 @@ def capture(call: Call, body: CaptureRequest) -> ChargeResponse | Ask:
         raise Refused(Reason.AUTHORISATION_NOT_FOUND, authorize_id=body.payment.authorize_id)
     # Held: whoever captures or voids at this moment has come before us, and we see it, or finds our question. It may be this very
     # request, in another process.
-    payment = hold_payment(call.tx, charge.payment_id)
+    _, payment = hold_payment(call.tx, charge.payment_id)
     mine = _own_question(call, charge.id, "CAPTURE")
     if mine is not None and mine.state == "ASKED":
         return _ask_capture(call, mine)
@@ -477,7 +477,7 @@ BEING_PROCESSED = "Refund Is Being Processed"
 def refund(call: Call, body: RefundRequest) -> RefundResponse | Ask:
     """Give money back: a void before settlement, a refund after it, by hand where the acquirer knows none (S2-90 … S2-110)."""
     _, payment = _paid_payment(call, body.order.invoice_number, body.payment.original_request_id)
-    payment = hold_payment(call.tx, payment.id)  # the same request in another process waits here, and then finds the refund
+    _, payment = hold_payment(call.tx, payment.id)  # the same request in another process waits here, and then finds the refund
     amount = Rupiah(body.refund.amount)
     mine = next(
         (one for one in refunds_of(call.tx, payment.id) if one.request_id == call.request_id and one.amount == amount), None

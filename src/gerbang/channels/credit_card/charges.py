@@ -20,6 +20,7 @@ from gerbang.clock import from_ms, real_now, to_ms
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
 from gerbang.money import Rupiah
+from gerbang.payments.moves import hold_payment
 from gerbang.storage import Row, Tx
 from gerbang.storage.due import due_moments, is_due
 
@@ -203,6 +204,12 @@ def get_charge(tx: Tx, charge_id: str) -> Charge:
     return charge_from(row)
 
 
+def hold_charge(tx: Tx, charge_id: str) -> Charge:
+    """The same, as it is now; its payment is held, so nobody moves it until the transaction ends."""
+    hold_payment(tx, get_charge(tx, charge_id).payment_id)
+    return get_charge(tx, charge_id)
+
+
 def charges_of(tx: Tx, payment_id: str) -> list[Charge]:
     """A payment's charges, oldest first."""
     return [
@@ -310,7 +317,7 @@ def claim_questions(tx: Tx, *, again_in_s: float, limit: int) -> list[Question]:
     """Questions whose asker has not come back, each given to one sweeper for `again_in_s` real seconds."""
     real = real_now()
     rows = tx.all(
-        f"select * from card_question where {is_due('due_real_at')} order by due_real_at limit :limit",  # noqa: S608 - fixed texts
+        f"select * from card_question where {is_due('due_real_at')} order by due_real_at, id limit :limit",  # noqa: S608 - fixed texts
         {**due_moments(real), "limit": limit},
     )
     return [

@@ -39,6 +39,7 @@ from gerbang.ledger import account
 from gerbang.merchants import Merchant, get
 from gerbang.money import Rupiah
 from gerbang.payments import Move, Order, Payment, PaymentState, advance, authorise, get_payment, note, postpone, take
+from gerbang.payments.moves import hold_payment
 from gerbang.protocols.nonsnap.notification import tell
 from gerbang.settings import Settings
 from gerbang.storage import Tx
@@ -191,10 +192,10 @@ def authenticated(
 
 def conclude(tx: Tx, books: Books, question: Question, answer: AcquirerAnswer, *, now: datetime) -> Charge:
     """Act on the acquirer's answer to an AUTHORISE question, once. Raises Refused(PAYMENT_MOVED_ON) when it was acted on before."""
+    order, payment = hold_payment(tx, question.payment_id)
     answer_question(tx, question)
     charge = get_charge(tx, question.subject)
     brand = Brand(charge.details.brand)
-    order, payment = get_payment(tx, charge.payment_id)
     if responses.is_silent(answer.response_code):
         return _reverse(tx, books, charge, payment, answer.response_code, now=now)
     if not responses.is_approved(answer.response_code, brand):
@@ -207,6 +208,7 @@ def conclude(tx: Tx, books: Books, question: Question, answer: AcquirerAnswer, *
 
 def reversed_(tx: Tx, books: Books, question: Question, *, now: datetime) -> Charge:
     """The acquirer confirmed that nothing is taken: only now is the charge declined, with the code it had."""
+    hold_payment(tx, question.payment_id)
     answer_question(tx, question)
     charge = get_charge(tx, question.subject)
     code = charge.response_code or "TO"

@@ -14,16 +14,16 @@ from gerbang.merchants import get
 from gerbang.payments import (
     Move,
     Payment,
+    PaymentState,
     Refund,
     complete_refund,
     fail_refund,
-    get_payment,
     get_refund,
     let_go,
     order_by_id,
     take,
 )
-from gerbang.payments.moves import record_event
+from gerbang.payments.moves import hold_payment, record_event
 from gerbang.protocols.nonsnap.notification import tell
 from gerbang.storage import Tx
 
@@ -33,9 +33,9 @@ def finish_capture(tx: Tx, books: Books, question: Question, answer: AcquirerAns
 
     Raises Refused(PAYMENT_MOVED_ON) when it was acted on before.
     """
+    order, payment = hold_payment(tx, question.payment_id)
     answer_question(tx, question)
     charge = get_charge(tx, question.subject)
-    order, payment = get_payment(tx, question.payment_id)
     if not responses.is_approved(answer.response_code, Brand(charge.details.brand)):
         facts: dict[str, object] = {"amount": question.amount, "response_code": answer.response_code}
         record_event(tx, payment.id, payment.merchant_id, "CAPTURE_DECLINED", payment.state, now=now, facts=facts)
@@ -56,6 +56,7 @@ def finish_capture(tx: Tx, books: Books, question: Question, answer: AcquirerAns
 
 def finish_refund(tx: Tx, books: Books, question: Question, answer: AcquirerAnswer, *, now: datetime) -> Refund:
     """Act on the answer to a VOID or REFUND, once. Raises Refused(PAYMENT_MOVED_ON) when it was acted on before."""
+    hold_payment(tx, question.payment_id)
     answer_question(tx, question)
     refund = get_refund(tx, question.subject)
     charge = _charge_of(tx, question.payment_id)
@@ -74,20 +75,26 @@ def give_back(tx: Tx, books: Books, refund: Refund, *, approval_code: str | None
     return done
 
 
-def release_due(tx: Tx, books: Books, *, now: datetime, limit: int) -> int:
-    """Let go of authorisations nobody captured in time; how many. One that is being captured or voided right now is left alone."""
+def due_for_release(tx: Tx, *, now: datetime, limit: int) -> list[str]:
+    """Authorised payments nobody captured in time. One that is being captured or voided right now is left alone."""
     rows = tx.all(
         "select p.id as id from payment p where p.state = 'AUTHORISED' and p.channel = :channel and p.capture_before <= :now"
         " and p.refunded = 0 and not exists (select 1 from card_question q where q.payment_id = p.id and q.state = 'ASKED')"
         " order by p.capture_before limit :limit",
         {"channel": CODE, "now": to_ms(now), "limit": limit},
     )
-    for row in rows:
-        order, payment = get_payment(tx, row["id"])
-        released = let_go(tx, payment, Move.RELEASED, now=now, failure="RELEASED")
-        merchant = get(tx, payment.merchant_id)
-        tell(tx, merchant, order, released, notification(tx, order, released), settings=books.settings, now=now)
-    return len(rows)
+    return [row["id"] for row in rows]
+
+
+def release(tx: Tx, books: Books, payment_id: str, *, now: datetime) -> bool:
+    """Let go of such a payment's authorisation and tell the merchant; False when it moved on, or somebody has just asked about it."""
+    order, payment = hold_payment(tx, payment_id)
+    asked = tx.one("select 1 as found from card_question where payment_id = :id and state = 'ASKED'", {"id": payment_id})
+    if payment.state is not PaymentState.AUTHORISED or payment.refunded or asked is not None:
+        return False
+    released = let_go(tx, payment, Move.RELEASED, now=now, failure="RELEASED")
+    tell(tx, get(tx, payment.merchant_id), order, released, notification(tx, order, released), settings=books.settings, now=now)
+    return True
 
 
 def _charge_of(tx: Tx, payment_id: str) -> Charge:

@@ -45,6 +45,7 @@ from gerbang.endpoint import Ask, Call
 from gerbang.errors import Reason, Refused
 from gerbang.money import Rupiah
 from gerbang.payments import Order, Payment, find_order, payments_of
+from gerbang.payments.opening import hold_order
 from gerbang.vault import StoredCard, find_token
 
 _KEEP_MIN = 15
@@ -145,6 +146,7 @@ def _open(call: Call, body: ChargeRequest) -> tuple[Order, Payment, Attempt, Aut
     """The order, held and open, with what is to be tried; nothing of the card is asked yet."""
     order = body.order
     check_line_items(order.line_items, order.amount)
+    hold_order(call.tx, call.merchant.client_id, order.invoice_number)  # before the vault, as everywhere
     options = options_of(call.merchant)
     payment_type, auto_capture = payment_type_of(options, body.payment)
     authentication = _authentication(call, body, payment_type)

@@ -25,12 +25,13 @@ from gerbang.channels.credit_card.charges import (
     claim_questions,
     current_charge,
     get_charge,
+    hold_charge,
     move_charge,
     overdue_charges,
     questions_about,
 )
 from gerbang.channels.credit_card.charging import Attempt, Books
-from gerbang.channels.credit_card.followups import finish_capture, finish_refund, release_due
+from gerbang.channels.credit_card.followups import due_for_release, finish_capture, finish_refund, release
 from gerbang.channels.credit_card.installments import Plan
 from gerbang.channels.credit_card.numbers import Brand, Expiry, mask
 from gerbang.channels.credit_card.options import PaymentType
@@ -49,7 +50,7 @@ from gerbang.channels.credit_card.terms import THREE_DS_PATH, Quote, options_of,
 from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, get
 from gerbang.money import Rupiah
-from gerbang.payments import Move, Order, Payment, PaymentState, get_payment
+from gerbang.payments import Move, Order, Payment, PaymentState
 from gerbang.payments.moves import hold_payment
 from gerbang.protocols.nonsnap.outcomes import close_unpaid
 from gerbang.settings import Settings
@@ -59,7 +60,7 @@ from gerbang.vault import CardForgotten, SealBroken, StoredCard, Vault, find_tok
 log = logging.getLogger(__name__)
 
 _SWEEP_BATCH = 20
-_Subject = TypeVar("_Subject", Question, Charge)
+_Subject = TypeVar("_Subject", Question, Charge, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +121,10 @@ class CardRoom:
 
         def start(tx: Tx) -> _Step:
             # Held from the first look on: of the same form sent twice at once, the second has to find what the first wrote.
-            hold_payment(tx, payment_id)
+            order, payment = hold_payment(tx, payment_id)
             sent_before = next((one for one in charges_of(tx, payment_id) if one.details.form == form), None)
             if sent_before is not None:
                 return _Step(sent_before)  # the same form again: a reload, or a second press
-            order, payment = get_payment(tx, payment_id)
             if payment.state is not PaymentState.PENDING or now >= self.deadline(tx, payment):
                 raise Refused(Reason.PAYMENT_MOVED_ON, state=payment.state)
             under_way = current_charge(tx, payment_id)
@@ -313,7 +313,7 @@ class CardRoom:
 
     def _authentication_answered(self, tx: Tx, charge_id: str, answer: AuthenticationAnswer, sent: Submission) -> "_Step":
         now = self.clock.now()
-        charge = get_charge(tx, charge_id)
+        charge = hold_charge(tx, charge_id)
         if charge.state is not ChargeState.AUTHENTICATING:
             raise Refused(Reason.PAYMENT_MOVED_ON, charge=charge.id, state=charge.state)
         if answer.trans_status == "C":
@@ -339,7 +339,7 @@ class CardRoom:
 
         def ended(tx: Tx) -> _Step:
             now = self.clock.now()
-            current = get_charge(tx, charge.id)
+            current = hold_charge(tx, charge.id)
             if current.state is not ChargeState.AUTHENTICATING:
                 return _Step(current)
             status, reason = result.trans_status, result.reason
@@ -451,7 +451,8 @@ class CardRoom:
         done += sum(await asyncio.gather(*(self._safely(self._take_up, question) for question in questions)))
         for charge in await self.database.read(lambda tx: overdue_charges(tx, now=now, limit=_SWEEP_BATCH)):
             done += await self._safely(self._give_up, charge)
-        done += await self.database.transact(lambda tx: release_due(tx, self.books, now=self.clock.now(), limit=_SWEEP_BATCH))
+        for payment_id in await self.database.read(lambda tx: due_for_release(tx, now=now, limit=_SWEEP_BATCH)):
+            done += await self._safely(self._release, payment_id)
         done += await self.database.transact(lambda tx: self.vault.purge(tx, now=self.clock.now(), limit=_SWEEP_BATCH))
         return done
 
@@ -460,10 +461,10 @@ class CardRoom:
             return int(await work(subject))
         except Refused as refused:
             if refused.reason is not Reason.PAYMENT_MOVED_ON:
-                log.error("sweeping %s: %s", subject.id, refused)
+                log.error("sweeping %s: %s", _name(subject), refused)
             return 0
         except Exception:
-            log.exception("sweeping %s", subject.id)
+            log.exception("sweeping %s", _name(subject))
             return 0
 
     async def _take_up(self, question: Question) -> bool:
@@ -498,12 +499,15 @@ class CardRoom:
         else:
             finish_refund(tx, self.books, question, answer, now=now)
 
+    async def _release(self, payment_id: str) -> bool:
+        return await self.database.transact(lambda tx: release(tx, self.books, payment_id, now=self.clock.now()))
+
     async def _give_up(self, charge: Charge) -> bool:
         acs_trans_id = charge.details.acs_trans_id
         result = await self.schemes.challenge_result(acs_trans_id) if acs_trans_id else None
 
         def end(tx: Tx) -> None:
-            current = get_charge(tx, charge.id)
+            current = hold_charge(tx, charge.id)
             if current.state is not ChargeState.AUTHENTICATING:
                 return
             # Even a buyer whom the bank knows is declined: with the browser the CVV is gone.
@@ -522,7 +526,7 @@ class CardRoom:
 
         def close(tx: Tx) -> None:
             now = self.clock.now()
-            order, payment = get_payment(tx, payment_id)
+            order, payment = hold_payment(tx, payment_id)
             charge = current_charge(tx, payment_id)
             if charge is not None and charge.state.is_open:
                 if charge.state is not ChargeState.AUTHENTICATING:
@@ -552,6 +556,10 @@ class _Step:
     charge: Charge
     authenticate: AuthenticationQuestion | None = None
     authorise: tuple[Question, AuthoriseQuestion] | None = None
+
+
+def _name(subject: Question | Charge | str) -> str:
+    return subject if isinstance(subject, str) else subject.id
 
 
 def _first_recurring(payment_type: PaymentType, with_token: bool) -> bool:

@@ -12,6 +12,7 @@ from gerbang.ids import new_id
 from gerbang.ledger import Transfer, account, post
 from gerbang.merchants import Merchant
 from gerbang.payments import Move, Order, Payment, PaymentState, advance
+from gerbang.payments.moves import hold_payment
 from gerbang.storage import Tx
 from gerbang.wallet import get_account, wallet_ledger_account
 from gerbang.wallet.demo import DEMO_PIN, PLAYER
@@ -30,6 +31,7 @@ def play(tx: Tx, merchant: Merchant, order: Order, payment: Payment, outcome: st
     """Sandbox: the buyer's part without a browser. Paying uses an account of its own whose money is made for it."""
     if outcome != "SUCCESS":
         return advance(tx, payment, _MOVES[outcome], now=now, failure=code or outcome)
+    hold_payment(tx, payment.id)
     player = get_account(tx, PLAYER.account_id)
     post(
         tx,

@@ -51,6 +51,7 @@ from gerbang.payments import (
     refunds_of,
 )
 from gerbang.payments.model import order_from
+from gerbang.payments.moves import hold_payment
 from gerbang.payments.taking import payable
 from gerbang.protocols.snap import notification
 from gerbang.protocols.snap.paths import b2b2c, both
@@ -496,7 +497,7 @@ async def drive(room: MoneyRoom, _channel: Channel, payment_id: str, outcome: st
 
     def play(tx: Tx) -> None:
         now = room.clock.now()
-        order, payment = get_payment(tx, payment_id)
+        order, payment = hold_payment(tx, payment_id)
         if outcome != "SUCCESS":
             close(tx, order, payment, _MOVES[outcome], settings=room.settings, now=now, failure=code or outcome)
             return

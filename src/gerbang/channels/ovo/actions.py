@@ -78,7 +78,7 @@ def _waited(call: Call, order: Order, payment_id: str) -> PaymentResponse:
     stays PENDING, check status says TIMEOUT, and a later report decides until the order expires. What is paid after that goes back to
     its buyer, as on every channel.
     """
-    payment = hold_payment(call.tx, payment_id)
+    _, payment = hold_payment(call.tx, payment_id)
     if payment.state is PaymentState.PENDING and _TIMED_OUT not in payment.details:
         payment = keep_details(call.tx, payment, {_TIMED_OUT: True})
         record_event(call.tx, payment.id, payment.merchant_id, "TIMEOUT_TOLD", payment.state, now=call.now)
