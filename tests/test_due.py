@@ -11,7 +11,7 @@ from gerbang.money import Rupiah
 from gerbang.payments import open_order
 from gerbang.payments.unexpected import claim_unexpected
 from gerbang.providers.room import claimable
-from gerbang.settings import load_settings
+from gerbang.settings import BadSettings, load_settings
 from gerbang.storage import Database, Tx
 from gerbang.storage.due import LONGEST_WAIT, due_moments, is_due
 from gerbang.wallet.messages import queue_message
@@ -30,6 +30,15 @@ def test_what_lies_further_ahead_than_anything_is_put_off_is_due(database: Datab
     found = database.read_now(lambda tx: tx.one(asked, {"at": to_ms(real + away), **due_moments(real)}))
 
     assert (found is not None) is due
+
+
+def test_no_setting_puts_anything_off_longer_than_that() -> None:
+    """A question would be taken up while its asker still waits for the answer."""
+    longest_s = LONGEST_WAIT.total_seconds()
+
+    assert load_settings(env={}, given={"card_answer_timeout_s": longest_s}).card_answer_timeout_s == longest_s
+    with pytest.raises(BadSettings):
+        load_settings(env={}, given={"card_answer_timeout_s": longest_s + 1})
 
 
 def test_each_sweeper_takes_up_what_a_clock_that_stepped_back_left_behind(database: Database) -> None:

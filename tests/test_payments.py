@@ -187,6 +187,26 @@ def test_a_request_id_finds_the_newest_order_it_made_and_an_invoice_number_comes
     assert database.read_now(lambda tx: find_order(tx, "BRN-1", "req-2")) == named
 
 
+def test_the_newest_order_or_refund_of_a_request_id_is_the_one_written_last_whatever_the_clocks_said(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour back, on another server: it has made no id yet, and its business time is earlier, too."""
+    now_ns = time.time_ns()
+    found = []
+    for hours in (1, 0):
+        monkeypatch.setattr("gerbang.ids._newest_ns", 0)
+        monkeypatch.setattr("gerbang.ids.time.time_ns", lambda hours=hours: now_ns + hours * 3_600 * 10**9)
+        found.append(database.transact_now(lambda tx, hours=hours: an_order(tx, f"INV-{hours}", now=NOON + hours * HOUR)))  # type: ignore[misc]
+        paid = database.transact_now(lambda tx, payment=found[-1][1]: pay(tx, payment))  # type: ignore[misc]
+        database.transact_now(lambda tx, paid=paid: begin_refund(tx, paid, 1))  # type: ignore[misc]
+
+    assert found[1][0].id < found[0][0].id
+    for request_id in ("req-1", "req-r"):
+        newest = database.read_now(lambda tx, one=request_id: find_order(tx, "BRN-1", one))  # type: ignore[misc]
+        assert newest is not None
+        assert newest.id == found[1][0].id, request_id
+
+
 def test_orders_are_listed_newest_first_and_narrowed_by_merchant_and_state(database: Database) -> None:
     for n, merchant_id in enumerate(["BRN-1", "BRN-2", "BRN-1"]):
         _, payment = database.transact_now(lambda tx, n=n, m=merchant_id: an_order(tx, f"INV-{n}", merchant_id=m))  # type: ignore[misc]

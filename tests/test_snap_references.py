@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -79,6 +80,15 @@ def test_a_reference_that_nobody_came_back_for_is_taken_over_by_one(database: Da
     found = database.read_now(lambda tx: find_reference(tx, CLIENT_ID, "43", REFERENCE))
     assert found is not None
     assert (found.subject, found.external_id) == ("", str(winner))
+
+
+def test_a_reference_held_before_the_clock_was_set_back_is_free_again_too(database: Database, call: Callable[[Tx], Call]) -> None:
+    """Not an hour later, when the clock is there again."""
+    database.transact_now(take)
+    ahead = f"hold:{to_ms(real_now() + timedelta(hours=1))}:hld_1"
+    database.transact_now(lambda tx: point_reference(call(tx), ahead))
+
+    database.transact_now(take)
 
 
 def test_whoever_comes_back_too_late_can_neither_go_on_nor_take_the_reference_away(

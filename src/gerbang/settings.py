@@ -151,7 +151,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     card_answer_timeout_s: Annotated[
         float,
         Meta(
-            gt=0, description="Longest an acquirer may take before the sweeper finds out what became of a question, in seconds."
+            gt=0,
+            le=600,
+            description="Longest an acquirer may take before the sweeper finds out what became of a question, in seconds.",
         ),
     ] = 35
     mandiri_invoice_max: Annotated[

@@ -22,18 +22,25 @@ class Event:
     at: datetime
 
 
+# Of several orders `o`, the one opened last first. The database numbers events; times and ids carry clocks, and clocks differ.
+WRITTEN_LAST = (
+    "(select max(e.id) from payment p join event e on e.subject = p.id and e.event = 'CREATED' where p.order_id = o.id) desc"
+)
+
+
 def find_order(tx: Tx, merchant_id: str, invoice_or_request_id: str) -> Order | None:
     """The order with this invoice number, else the newest one made, or refunded, by this Request-Id (ids do repeat, D-3)."""
     row = tx.one(
         "select * from orders where merchant_id = :merchant_id and invoice_number = :key",
         {"merchant_id": merchant_id, "key": invoice_or_request_id},
     ) or tx.one(
-        "select * from orders where merchant_id = :merchant_id and request_id = :key order by created_at desc, id desc limit 1",
+        f"select o.* from orders o where o.merchant_id = :merchant_id and o.request_id = :key order by {WRITTEN_LAST} limit 1",  # noqa: S608
         {"merchant_id": merchant_id, "key": invoice_or_request_id},
     )
     row = row or tx.one(
         "select o.* from refund r join payment p on p.id = r.payment_id join orders o on o.id = p.order_id"
-        " where r.merchant_id = :merchant_id and r.request_id = :key order by r.id desc limit 1",
+        " where r.merchant_id = :merchant_id and r.request_id = :key order by (select max(e.id) from event e"
+        " where e.subject = p.id and e.facts like '{\"refund\":\"' || r.id || '\"%') desc limit 1",
         {"merchant_id": merchant_id, "key": invoice_or_request_id},
     )
     return None if row is None else order_from(row)

@@ -22,6 +22,7 @@ from gerbang.notifications.mischief import (
 )
 from gerbang.notifications.outbox import list_notifications
 from gerbang.payments import Payment, PaymentState, payments_of
+from gerbang.payments.queries import WRITTEN_LAST
 from gerbang.sandbox.playing import play
 from gerbang.settings import Settings
 from gerbang.storage import Database, Tx
@@ -106,7 +107,7 @@ def _early_payment(tx: Tx, client_id: str, request_id: str) -> Payment | None:
     if not is_planned(tx):
         return None
     order = tx.one(
-        "select id from orders where merchant_id = :merchant and request_id = :request order by created_at desc, id desc limit 1",
+        f"select o.id from orders o where o.merchant_id = :merchant and o.request_id = :request order by {WRITTEN_LAST} limit 1",  # noqa: S608
         {"merchant": client_id, "request": request_id},
     )
     if order is None:
