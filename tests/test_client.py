@@ -403,6 +403,17 @@ def test_the_date_of_a_notification_is_aware_utc() -> None:
     assert note.date == datetime(2021, 1, 27, 3, 24, 23, tzinfo=UTC)
 
 
+def test_a_notification_with_a_date_at_the_ends_of_the_calendar_can_be_read() -> None:
+    told = json.loads(VECTOR["body_utf8"])
+    for text in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-07:00", "0000-01-01T00:00:00Z"):
+        told["transaction"]["date"] = text
+        body = json.dumps(told).encode()
+        headers, target = notification_headers(VECTOR), VECTOR["request_target"]
+        lines = [f"{name}:{headers[name]}" for name in ("Client-Id", "Request-Id", "Request-Timestamp")]
+        headers["Signature"] = signature(*lines, f"Request-Target:{target}", digest_line(body))
+        assert verify_notification(headers, body, SECRET, target=target).date is None
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -121,6 +121,15 @@ def test_a_bad_environment_variable_is_told_by_the_settings_name(name: str, valu
         load_settings(env={ENV_PREFIX + name.upper(): value})
 
 
+def test_a_number_that_no_date_and_no_column_could_hold_is_refused() -> None:
+    for name, value in (
+        ("payment_expiry_min", 10**12), ("card_capture_window_h", 10**9), ("request_id_retention_s", 10**12), ("card_answer_timeout_s", "inf"),
+        ("card_answer_timeout_s", "nan"), ("notification_retry_delays_s", [60, 10**30]), ("wallet_transfer_fee", 10**30),
+    ):  # fmt: skip
+        with pytest.raises(BadSettings, match=name):
+            load_settings(env={}, given={name: value})
+
+
 def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
     config = tmp_path / "gerbang.toml"
     config.write_text("port = 1001\nhost = '10.0.0.1'\ndata = 'file.db'\n")

@@ -1,31 +1,136 @@
 """Dates at the ends of the calendar, and texts with a NUL or half a surrogate pair: refused as documented, on both engines."""
 
-import copy
+import base64
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from gerbang.merchants.records import is_absolute_url
+from gerbang.channel import Channel
+from gerbang.cli import main
+from gerbang.endpoint import Endpoint
 from gerbang.protocols.snap.times import parse_time
-from support.gateway import RunningGateway
+from gerbang.sandbox.seed import DEMO_CLIENT_ID
+from gerbang.settings import BadSettings, load_settings
+from gerbang.urls import is_absolute_url
+from gerbang.wallet.demo import DEMO_ACCOUNTS
+from support.gateway import RunningGateway, lent_gateway
 from support.rooms import Rooms, send
+from support.snap import SnapCaller, assert_snap_error
+from support.wire import Way, fields, is_address, named, put, snap_body
 
-
-@pytest.mark.parametrize(
-    "text", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59+07:00", "3000-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00",
-             "0001-01-01T00:00:00Z", "0000-01-01T00:00:00Z", "99991231T23:59:59.000+07:00"]
+PAYER = DEMO_ACCOUNTS[0].phone
+ENDS = (
+    "9999-12-31T23:59:59Z", "9999-12-31T23:59:59+07:00", "3000-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00",
+    "0001-01-01T00:00:00Z", "0000-01-01T00:00:00Z", "99991231T23:59:59.000+07:00",
 )  # fmt: skip
-def test_a_time_at_the_ends_of_the_calendar_is_no_time(text: str) -> None:
-    with pytest.raises(ValueError, match=r"range|year"):
-        parse_time(text)
+
+
+def test_a_time_at_the_ends_of_the_calendar_is_no_time() -> None:
+    for text in ENDS:
+        with pytest.raises(ValueError, match=r"range|year"):
+            parse_time(text)
+
+
+def customer_token(running: RunningGateway) -> tuple[SnapCaller, str]:
+    caller = SnapCaller(running)
+    return caller, caller.customer_token(PAYER)
+
+
+def endpoints(running: RunningGateway, family: str) -> Iterator[tuple[Channel, Endpoint]]:
+    for channel in running.gateway.channels.values():
+        yield from ((channel, one) for one in channel.endpoints if one.family == family and one.request is not None)
+
+
+# Read by nobody, so that any text of the right length may stand there.
+NOT_READ = {"transactionDate"}
+
+
+def test_a_time_at_the_ends_of_the_calendar_is_refused_in_every_field_that_is_read(gateway: RunningGateway) -> None:
+    caller, token = customer_token(gateway)
+    read = set()
+    for _, endpoint in endpoints(gateway, "snap"):
+        for way, _, meta in fields(endpoint.request):
+            if not any("ISO 8601" in (one.description or "") for one in meta):
+                continue
+            for text in ENDS:
+                body = put(snap_body(endpoint, PAYER), way, text)
+                answer = caller.call(endpoint.path, body, customer=token if endpoint.needs_customer else None)
+                if way[-1] in NOT_READ:
+                    assert answer.status < 500, (endpoint.path, answer.body)
+                    continue
+                read.add(way[-1])
+                assert_snap_error(answer, f"400{endpoint.service_code}01", f"Invalid Field Format {{{way[-1]}}}")
+    assert read == {"validUpTo", "fromDateTime", "toDateTime"}
+
+
+@pytest.mark.parametrize("window_s", [0, 900])
+def test_a_time_at_the_ends_of_the_calendar_in_a_header_is_refused_as_any_other(window_s: int) -> None:
+    with lent_gateway(request_timestamp_window_s=window_s, snap_timestamp_window_s=window_s) as running:
+        caller = SnapCaller(running)
+        for text in (*ENDS, "9999-12-31T23:59:59.999999999Z"):
+            answer = running.signed("GET", "/orders/v1/status/none", headers={"Request-Timestamp": text})
+            assert answer.status == (404 if window_s == 0 and is_utc_second(text) else 400), (text, answer.body)
+            assert caller.ask_token(timestamp=text).status == 400
+            assert caller.call("/snap-adapter/b2b/v1.0/emoney/topup", {}, token="none", timestamp=text).status == 400
+
+
+def is_utc_second(text: str) -> bool:
+    """Whether the header is well formed, so that a window of 0 lets it pass: what is signed is the text."""
+    return re.fullmatch(r"(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", text) is not None
+
+
+def test_a_time_at_the_ends_of_the_calendar_is_told_as_such_on_the_command_line(tmp_path: Path) -> None:
+    sign = ["sign", "GET", "/orders/v1/status/INV-1", "--secret-key", "SK-1", "--request-id", "R1", "--timestamp"]
+    wrong, snap = ["--compare", "HMACSHA256=" + base64.b64encode(bytes(32)).decode()], ["--snap", "--access-token", "T"]
+    for text in (*ENDS, "0001-01-01T00:00:00", "9999-12-31"):
+        for args in (
+            ["clock", "set", text],
+            [*sign, text, *wrong],
+            [*sign, text, *snap, "--compare", base64.b64encode(bytes(64)).decode()],
+        ):
+            ended = CliRunner().invoke(main, ["--data", str(tmp_path / "none.db"), *args])
+            assert isinstance(ended.exception, SystemExit), (args, ended.exception)
+
+
+def test_the_longest_time_to_pay_still_has_a_page_and_a_longer_one_is_refused(gateway: RunningGateway) -> None:
+    rooms, tried = Rooms(gateway), set()
+    gateway.control("POST", "/clock", {"advance_s": 49 * 365 * 86_400})
+    for channel, endpoint in endpoints(gateway, "nonsnap"):
+        for way, kind, meta in fields(endpoint.request):
+            most = next((one.le for one in meta if one.le is not None), None)
+            if kind is not int or way[-1] != "expired_time":
+                continue
+            assert most is not None, (endpoint.path, way)
+            tried.add(endpoint.path)
+            for minutes in (most + 1, 10**18, 10**30, "9" * 30, -1, 0):
+                answer = send(gateway, endpoint, put(rooms.sample(channel, endpoint), way, minutes))
+                assert (answer.status, named(way) in answer.json["error"]["message"]) == (400, True), (endpoint.path, answer.body)
+            body = put(rooms.sample(channel, endpoint), way, most)
+            assert send(gateway, endpoint, body).status == 200, endpoint.path
+            invoice = body["order"]["invoice_number"]
+            record = gateway.control("GET", f"/payments?client_id={DEMO_CLIENT_ID}&invoice_number={invoice}")
+            pages = [url for url in texts(record) if url.startswith(gateway.url)]
+            assert all(gateway.request("GET", url.removeprefix(gateway.url)).status == 200 for url in pages), pages
+    assert len(tried) >= 7
+    gateway.control("POST", "/clock", {"reset": True})
+
+
+def texts(value: Any) -> Iterator[str]:
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from texts(inner)
+    if isinstance(value, str):
+        yield value
 
 
 UNSTORABLE = ("a\x00b", "\ud800", "a\udfffb")
 
 
-def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def places(value: Any, way: Way = ()) -> Iterator[Way]:
     """Where texts stand in a body."""
     if isinstance(value, dict):
         for name, inner in value.items():
@@ -37,34 +142,31 @@ def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield way
 
 
-def put(body: Any, way: tuple[Any, ...], text: str) -> Any:
-    changed = copy.deepcopy(body)
-    place = changed
-    for step in way[:-1]:
-        place = place[step]
-    place[way[-1]] = text
-    return changed
-
-
 def test_a_text_that_could_not_be_stored_is_refused_in_every_field_of_every_call_known_or_not(gateway: RunningGateway) -> None:
     rooms = Rooms(gateway)
-    for channel in gateway.gateway.channels.values():
-        for endpoint in channel.endpoints:
-            if endpoint.request is None or endpoint.family == "snap" or rooms.follows(channel, endpoint):
-                continue
-            body = rooms.sample(channel, endpoint)
-            body.setdefault("additional_info", {}) if isinstance(body.get("additional_info", {}), dict) else None
-            body["no_such_field"] = {"deep": ["text"]}
-            for number, way in enumerate(places(body)):
-                if way[:1] in (("client",), ("security",)):
-                    continue  # who calls is read before anything else
-                text = UNSTORABLE[0 if endpoint.body_signature else number % 3]  # half a pair has no check sum
-                answer = send(gateway, endpoint, put(body, way, text))
-                assert (answer.status, answer.json["error"]["type"]) == (400, "Invalid Parameter"), (
-                    endpoint.path,
-                    way,
-                    answer.body,
-                )
+    for channel, endpoint in endpoints(gateway, "nonsnap"):
+        if rooms.follows(channel, endpoint):
+            continue
+        body = rooms.sample(channel, endpoint)
+        body.setdefault("additional_info", {}) if isinstance(body.get("additional_info", {}), dict) else None
+        body["no_such_field"] = {"deep": ["text"]}
+        for number, way in enumerate(places(body)):
+            if way[:1] in (("client",), ("security",)):
+                continue  # who calls is read before anything else
+            text = UNSTORABLE[0 if endpoint.body_signature else number % 3]  # half a pair has no check sum
+            answer = send(gateway, endpoint, put(body, way, text))
+            assert (answer.status, answer.json["error"]["type"]) == (400, "Invalid Parameter"), (endpoint.path, way, answer.body)
+    caller, token = customer_token(gateway)
+    for _, endpoint in endpoints(gateway, "snap"):
+        body = {**snap_body(endpoint, PAYER), "additionalInfo": {"no": {"such": ["field"]}}, "noSuchField": ["text"]}
+        for number, way in enumerate(places(body)):
+            text = UNSTORABLE[number % 3]
+            raw = json.dumps(put(body, way, text)).encode()
+            answer = caller.call(endpoint.path, raw, customer=token if endpoint.needs_customer else None)
+            if "\x00" in text:
+                assert_snap_error(answer, f"400{endpoint.service_code}01", f"Invalid Field Format {{{named(way)}}}")
+            else:  # half a pair is no text in JSON
+                assert_snap_error(answer, f"400{endpoint.service_code}00", "Bad Request")
 
 
 def test_names_in_paths_and_forms_may_hold_a_nul_and_are_not_found(gateway: RunningGateway) -> None:
@@ -78,12 +180,14 @@ def test_names_in_paths_and_forms_may_hold_a_nul_and_are_not_found(gateway: Runn
 RIGHT = (
     "http://localhost:8000/n", "https://toko.example/n?x=%20", "http://[::1]:9/n", "https://xn--80ak6aa92e.com/", "https://tōkō.example/n",
     "http://my_host/n", "http://a-b.c/n", "http://127.0.0.1", "https://toko.example./n", "http://" + "a" * 63 + ".id/n", "http://u:p@toko.example/n",
+    "http://127.1/n", "http://0x7f.1/n", "http://2130706433/n", "http://a.id:/n", "HTTP://a.id/n", "http://a。id/n", "http://u@[::1]:80/n",
 )  # fmt: skip
 WRONG = (
     "http://%/n", "http://./n", "http://-bad-.id/n", "http://bad-.id/n", "http://a..b/n", "http://" + "a" * 64 + ".id/n", "http:///n", "http://:80/n",
     "http://toko.example:0/n", "http://toko.example:99999/n", "http://toko.example:x/n", "http://[::1/n", "http://[fe80::1%25eth0]/n", "http://[zz]/n",
     "http://a b/n", "http://a\\b/n", "ftp://toko.example/n", "//toko.example/n", "toko.example/n", "http://" + "a." * 130 + "id/n", "http://*.id/n",
-    "http://" + "ü" * 64 + ".id/n", "http://a,b/n",
+    "http://" + "ü" * 64 + ".id/n", "http://a,b/n", "http://[::1]x/n", "http://x[::1]/n", "http://[v1.x]/n", "http://256.1.1.1/n", "http://1.2.3.4.5/n",
+    "http://shop.0x/n", "http://u@/n", "http://a\nb/n", "http://a.id/\x7f", "http://a.id/\u202e", "http://a.id/" + "x" * 2048, "http://xn--/n",
 )  # fmt: skip
 
 
@@ -92,21 +196,47 @@ def test_an_address_that_can_never_be_called_is_none() -> None:
     assert [url for url in WRONG if is_absolute_url(url)] == []
 
 
-CALLED = ("override_notification_url", "notify_url", "callback_url", "callback_url_cancel", "success_url", "failed_url")
-
-
 def test_such_an_address_is_refused_wherever_one_is_taken(sqlite_gateway: RunningGateway) -> None:
-    wrong = "http://-bad-.id/n"
+    wrong, data = "http://bad-.id/n", sqlite_gateway.gateway.settings.data
     for field in ("notification_url", "snap_token_url"):
         answer = sqlite_gateway.request("POST", "/sandbox/v1/merchants", json.dumps({"name": "Toko", field: wrong}).encode())
         assert answer.status == 400, (field, answer.body)
-    rooms = Rooms(sqlite_gateway)
-    for channel in sqlite_gateway.gateway.channels.values():
-        for endpoint in channel.endpoints:
-            if endpoint.request is None or endpoint.family == "snap" or rooms.follows(channel, endpoint):
-                continue
-            body = rooms.sample(channel, endpoint)
-            for way in places(body):
-                if way[-1] in CALLED:
-                    answer = send(sqlite_gateway, endpoint, put(body, way, wrong))
-                    assert answer.status == 400, (endpoint.path, way, answer.body)
+        option = "--" + field.replace("_", "-")
+        ended = CliRunner().invoke(main, ["--data", data, "merchant", "create", "--name", "Toko", option, wrong])
+        assert (ended.exit_code in (1, 2), "http" in ended.output) == (True, True), ended.output
+    for field in ("url", "checkout_url", "state_url"):
+        told = {"url": "http://localhost/n", field: wrong + "/{invoice}"}
+        answer = sqlite_gateway.request("POST", "/sandbox/v1/score", json.dumps(told).encode())
+        assert (answer.status, "address" in answer.json["error"]["message"]) == (400, True), (field, answer.body)
+    for field in ("public_url", "ewallet_default_success_url"):
+        with pytest.raises(BadSettings, match=field):
+            load_settings(env={}, given={field: "http://bad-.id"})
+    rooms, tried = Rooms(sqlite_gateway), set()
+    for channel, endpoint in endpoints(sqlite_gateway, "nonsnap"):
+        ways = [way for way, _, meta in fields(endpoint.request) if is_address(meta)]
+        body = rooms.sample(channel, endpoint) if ways else {}
+        for way in ways:
+            body = put(body, way, "http://localhost/right")
+        for way in ways:
+            tried.add(way[-1])
+            answer = send(sqlite_gateway, endpoint, put(body, way, wrong))
+            assert (answer.status, named(way) in answer.json["error"]["message"]) == (400, True), (way, answer.body)
+    caller, token = customer_token(sqlite_gateway)
+    for _, endpoint in endpoints(sqlite_gateway, "snap"):
+        body = snap_body(endpoint, PAYER)
+        changed = [(way, put(body, way, wrong)) for way, _, meta in fields(endpoint.request) if is_address(meta)]
+        for kind in ("PAY_RETURN", "PAY_NOTIFY") if "urlParam" in body else ():
+            changed.append((("urlParam", 0, "url"), put(body, ("urlParam", 0), {"url": wrong, "type": kind})))
+        for way, sent in changed:
+            tried.add(way[-1])
+            answer = caller.call(endpoint.path, sent, customer=token if endpoint.needs_customer else None)
+            assert_snap_error(answer, f"400{endpoint.service_code}01", f"Invalid Field Format {{{named(way)}}}")
+    assert tried >= {
+        "override_notification_url",
+        "notify_url",
+        "callback_url",
+        "success_url",
+        "redirect_url",
+        "redirectUrl",
+        "url",
+    }

@@ -7,10 +7,11 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
+
+from gerbang.urls import is_absolute_url, is_base_url
 
 ENV_PREFIX = "GERBANG_"
 
@@ -267,9 +268,22 @@ def _from_text(name: str, text: str) -> Any:
     return text
 
 
+_UNITS_S = {"s": 1, "min": 60, "h": 3_600}
+_LONGEST_S = 100 * 365 * 86_400  # later than that, and a moment may have no date
+_MOST = 9_999_999_999_999_999
+
+
 def _check(settings: Settings) -> None:
-    if settings.public_url and not _is_base_url(settings.public_url):
+    for name in Settings.__struct_fields__:
+        value = getattr(settings, name)
+        unit_s = _UNITS_S.get(name.rpartition("_")[2])
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(one, int | float) and one > (_MOST if unit_s is None else _LONGEST_S // unit_s):
+                raise BadSettings(f"setting {name} is {one}, which is {'too much' if unit_s is None else 'more than 100 years'}")
+    if settings.public_url and not is_base_url(settings.public_url):
         raise BadSettings(f"setting public_url is {settings.public_url!r}, not an address such as https://pay.example.id")
+    if not is_absolute_url(settings.ewallet_default_success_url):
+        raise BadSettings(f"setting ewallet_default_success_url is {settings.ewallet_default_success_url!r}, which is no address")
     for one in settings.providers:
         if not _PROVIDER.fullmatch(one):
             raise BadSettings(f"setting providers has {one!r}, which is not of the form CHANNEL=module:function")
@@ -290,19 +304,6 @@ def _check(settings: Settings) -> None:
 
 
 _PROVIDER = re.compile(r"[A-Z_]+=[\w.]+:\w+", re.ASCII)
-
-
-def _is_base_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return (
-            parts.scheme in ("http", "https")
-            and bool(parts.hostname)
-            and parts.port != 0
-            and not (parts.path.strip("/") or parts.query or parts.fragment)
-        )
-    except ValueError:  # a port that is no number, a bracket that never closes
-        return False
 
 
 def as_markdown() -> str:

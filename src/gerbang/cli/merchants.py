@@ -15,8 +15,9 @@ from gerbang.clock import iso_z
 from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, MerchantOptions, create, get, list_all, update
 from gerbang.merchants.gateway_key import gateway_public_key_now
-from gerbang.merchants.records import is_absolute_url, is_source_list
+from gerbang.merchants.records import is_source_list
 from gerbang.storage import Tx
+from gerbang.urls import is_absolute_url
 
 
 class MerchantRecord(msgspec.Struct, omit_defaults=True):

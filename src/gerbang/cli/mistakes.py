@@ -144,6 +144,8 @@ def _timestamps(sent: str) -> Iterator[tuple[str, str]]:
         moment = datetime.fromisoformat(sent)
     except ValueError:
         return
+    if not 1 < moment.year < 9999:
+        return  # none is near a time at the ends of the calendar
     twice = "the signed time is {} s {} than the one sent; take the time once, and use it for both"
     for seconds in range(1, _NEAR_S + 1):
         for sign, word in ((-1, "earlier"), (1, "later")):

@@ -261,6 +261,8 @@ def _times(sent: str) -> list[_Form]:
         moment = datetime.fromisoformat(sent)
     except ValueError:
         return forms
+    if not 1 < moment.year < 9999:
+        return forms  # none is near a time at the ends of the calendar
     for seconds in range(1, 6):
         for sign_, word in ((-1, "earlier"), (1, "later")):
             other = moment + sign_ * timedelta(seconds=seconds)

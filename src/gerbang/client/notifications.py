@@ -128,6 +128,6 @@ def _moment(sent: object) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(sent)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # no time, or one at the ends of the calendar
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

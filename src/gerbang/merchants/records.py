@@ -1,11 +1,8 @@
 """The merchant record and what may be done to it."""
 
-import ipaddress
-import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,6 +11,7 @@ from gerbang.errors import Reason, Refused
 from gerbang.ids import new_client_id, new_secret_key
 from gerbang.settings import Settings
 from gerbang.storage import Row, Tx
+from gerbang.urls import is_absolute_url
 
 
 class MerchantOptions(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -141,34 +139,6 @@ def check_url(field: str, url: str | None) -> None:
     """Raise Refused(FIELD_INVALID) unless the URL is absent or absolute http(s)."""
     if url is not None and not is_absolute_url(url):
         raise Refused(Reason.FIELD_INVALID, field=field)
-
-
-def is_absolute_url(url: str) -> bool:
-    """Whether this is an absolute http or https URL that can be called."""
-    if not url.isprintable() or any(char in url for char in ' <>"\\'):
-        return False
-    try:
-        parts = urlsplit(url)
-        return parts.scheme.lower() in ("http", "https") and parts.port != 0 and _is_host(parts.hostname or "")
-    except ValueError:
-        return False
-
-
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII | re.IGNORECASE)
-
-
-def _is_host(name: str) -> bool:
-    """Whether this can be looked up: an IPv6 number, or labels of 1 to 63 letters, digits and dashes (RFC 1123; `_` is in use)."""
-    if ":" in name:
-        try:
-            ipaddress.IPv6Address(name.partition("%")[0])
-        except ValueError:
-            return False
-        return "%" not in name
-    # What is not ASCII is looked up in its encoded form. Raises UnicodeError, which is a ValueError.
-    encoded = name if name.isascii() else name.encode("idna").decode()
-    labels = encoded.removesuffix(".").split(".")
-    return len(encoded) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
 
 
 def find(tx: Tx, client_id: str) -> Merchant | None:

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from gerbang.errors import Reason, Refused
-from gerbang.merchants.records import is_absolute_url
 from gerbang.money import NotMoney, parse_amount
+from gerbang.urls import is_absolute_url, leads_to_a_host
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -250,6 +250,8 @@ def _text_reader(meta: list[msgspec.Meta]) -> Reader:
     shortest = next((item.min_length for item in meta if item.min_length is not None), 0)
     patterns = [re.compile(item.pattern) for item in meta if item.pattern is not None]
     is_url = any((item.extra_json_schema or {}).get("format") == "uri" for item in meta)
+    # Where a document names the characters of an address, those are its characters.
+    is_address = leads_to_a_host if patterns else is_absolute_url
 
     def read(value: Any, path: str) -> str:
         if isinstance(value, bool) or not isinstance(value, str | int):
@@ -260,7 +262,7 @@ def _text_reader(meta: list[msgspec.Meta]) -> Reader:
         # "Alphabetic, numeric, special chars": everything but control characters and lone surrogates.
         if len(text) < shortest or _UNPRINTABLE.search(text):
             raise _invalid(path)
-        if is_url and not is_absolute_url(text):
+        if is_url and not is_address(text):
             raise _invalid(path)
         if not all(pattern.search(text) for pattern in patterns):
             raise _invalid(path)

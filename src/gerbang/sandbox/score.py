@@ -20,10 +20,10 @@ import msgspec
 
 from gerbang.client import ClientError, DokuClient
 from gerbang.clock import iso_z, real_now
-from gerbang.merchants.records import is_absolute_url
 from gerbang.notifications.mischief import Kind
 from gerbang.notifications.outbox import body_bytes
 from gerbang.protocols.nonsnap.signature import digest, sign, string_to_sign, target_of_url
+from gerbang.urls import is_absolute_url
 
 TOTAL = 12
 _PAID_WORDS = {"paid", "success", "succeeded", "settled", "settlement", "completed", "complete", "lunas"}

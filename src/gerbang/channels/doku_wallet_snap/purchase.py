@@ -29,7 +29,6 @@ from gerbang.errors import Reason, Refused
 from gerbang.ids import new_digits, new_id
 from gerbang.ledger import Transfer, account, entries, post
 from gerbang.merchants import get
-from gerbang.merchants.records import is_absolute_url
 from gerbang.money import Rupiah
 from gerbang.payments import (
     Move,
@@ -59,6 +58,7 @@ from gerbang.protocols.snap.times import read_snap_time, snap_time
 from gerbang.protocols.snap.wire import Amount
 from gerbang.settings import Settings
 from gerbang.storage import Tx
+from gerbang.urls import is_absolute_url
 from gerbang.wallet import Account, WalletLimits, balance, get_account, wallet_ledger_account
 from gerbang.wallet.operations import check_amount, check_usable
 from gerbang.wallet.pins import PinCheck, PinOutcome

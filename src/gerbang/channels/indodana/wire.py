@@ -11,9 +11,14 @@ from gerbang.providers.paylater import Address, PeerToPeerInfo
 from gerbang.providers.wire import AdditionalInfo, InvoiceNumber, Phone
 
 # The guide's expression lost its repetition in printing; these are the characters it names (S3-20).
-# A blank and a backslash are among them, so that this says all there is to say.
+# A blank and a backslash are among them.
 CallbackUrl = Annotated[
-    str, Meta(max_length=2048, pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9][A-Za-z0-9()\-=\\.?;,+/:&_ %#]*$")
+    str,
+    Meta(
+        max_length=2048,
+        pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9][A-Za-z0-9()\-=\\.?;,+/:&_ %#]*$",
+        extra_json_schema={"format": "uri"},
+    ),
 ]
 Name = Annotated[str, Meta(min_length=1, max_length=16, pattern=NO_CARD_NUMBER)]
 
