@@ -48,6 +48,25 @@ def test_every_call_refuses_a_nul_wherever_it_stands(sqlite_gateway: RunningGate
             refusal(sqlite_gateway, endpoint, json.dumps({field.encode_name: "a\x00b"}).encode())
 
 
+def test_every_call_refuses_what_is_no_json_object_and_says_what_it_takes(sqlite_gateway: RunningGateway) -> None:
+    deep = b'{"x":' + b"[" * 5_000 + b'"\\u0000"' + b"]" * 5_000 + b"}"
+    for endpoint in ENDPOINTS:
+        for raw in (
+            b'{"u0000',
+            b"u0000",
+            b'{"a":"\\u0000"',
+            b"[]",
+            b"null",
+            b"\xff\xfe",
+            b'{"a":"\\ud800"}',
+            b'{"\\u0000":1}',
+            b'{"a":1',
+            deep,
+        ):
+            if endpoint.method != "GET":
+                refusal(sqlite_gateway, endpoint, raw)
+
+
 @pytest.mark.parametrize(
     "move",
     [
@@ -91,6 +110,23 @@ def test_what_the_simulators_shall_say_exists_and_means_something_on_the_channel
     ):
         status, said = choose(invoice, **wanted)
         assert (status, right in said) == (400, True), (wanted, said)
+
+
+def test_a_code_says_why_a_payment_failed_and_is_refused_with_every_other_outcome(sqlite_gateway: RunningGateway) -> None:
+    rooms = Rooms(sqlite_gateway)
+    for channel in sqlite_gateway.gateway.channels.values():
+        if not any(endpoint.family == "nonsnap" for endpoint in channel.endpoints):
+            continue
+        order = rooms.order(channel)
+        for outcome in set(channel.outcomes) - {"FAILED"}:
+            body = {"client_id": DEMO_CLIENT_ID, "invoice_number": order.invoice, "outcome": outcome, "code": "51"}
+            answer = sqlite_gateway.request("POST", "/sandbox/v1/payments/outcome", json.dumps(body).encode())
+            assert (answer.status, "FAILED" in answer.json["error"]["message"]) == (400, True), (
+                channel.code,
+                outcome,
+                answer.body,
+            )
+        assert order.payment["state"] == "PENDING"
 
 
 def test_an_outcome_of_a_number_that_never_answers_is_refused_for_that(sqlite_gateway: RunningGateway) -> None:

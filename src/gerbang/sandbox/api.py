@@ -31,7 +31,7 @@ from gerbang.notifications.mischief import Kind, Plan, plan_of
 from gerbang.notifications.outbox import get_notification, list_notifications, resend
 from gerbang.payments import Order, Payment, find_order, get_refund, open_refunds, order_by_id, payments_of
 from gerbang.payments.unexpected import list_unexpected
-from gerbang.protocols.decoding import holds_unstorable
+from gerbang.protocols.decoding import NotAnObject, read_object
 from gerbang.protocols.nonsnap.manual_refunds import complete_manual_refund, fail_manual_refund, open_manual_refund
 from gerbang.providers.reports import returned_by_hand
 from gerbang.records import (
@@ -85,12 +85,15 @@ class MerchantKeys(msgspec.Struct):
 
 
 class Outcome(msgspec.Struct, forbid_unknown_fields=True):
-    """How the pending payment of an order ends."""
+    """How the pending payment of an order ends.
+
+    code  why it FAILED: of a card the acquirer's answer, e.g. 51; elsewhere the provider's word
+    """
 
     client_id: str
     invoice_number: str
     outcome: Literal["SUCCESS", "FAILED", "EXPIRED", "CANCELLED", "NOT_ENOUGH", "NO_ANSWER", "SLOW", "PAID_TWICE", "PAID_LATE"]
-    code: str | None = None
+    code: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
 
 
 class NextOutcome(msgspec.Struct, forbid_unknown_fields=True):
@@ -411,16 +414,29 @@ async def _check_request(endpoint: ControlEndpoint, request: Request) -> None:
     raw = await request.body()
     if endpoint.request is None and raw.strip() not in (b"", b"{}"):
         raise BadRequest("this call takes no body")
-    texts = (*request.query_params.values(), *request.path_params.values())
-    if any("\x00" in str(text) for text in texts) or (b"u0000" in raw and holds_unstorable(msgspec.json.decode(raw))):
+    if any("\x00" in str(text) for text in (*request.query_params.values(), *request.path_params.values())):
         raise BadRequest("a text may hold no NUL")
+    try:
+        read_object(raw or b"{}")
+    except NotAnObject:
+        raise BadRequest(f"the body is no JSON object; {_taken(endpoint)}") from None
+    except Refused as refused:
+        raise BadRequest(f"{refused.facts['field'] or 'a name'} holds a NUL or half a surrogate pair") from None
 
 
 async def _body(request: Request, kind: type[Any]) -> Any:
     try:
         return msgspec.json.decode(await request.body() or b"{}", type=kind)
     except msgspec.DecodeError as error:
-        raise BadRequest(f"{error}; {_listed([_field(field) for field in msgspec.structs.fields(kind)])}") from None
+        raise BadRequest(f"{error}; {_fields_of(kind)}") from None
+
+
+def _taken(endpoint: ControlEndpoint) -> str:
+    return "it takes none" if endpoint.request is None else _fields_of(endpoint.request)
+
+
+def _fields_of(kind: type[msgspec.Struct]) -> str:
+    return _listed([_field(field) for field in msgspec.structs.fields(kind)])
 
 
 def _listed(names: list[str]) -> str:
@@ -579,6 +595,8 @@ class _ControlApi:
             raise BadRequest(
                 f"outcome {wanted.outcome} does not exist on channel {channel.code}; {', '.join(channel.outcomes)} do"
             )
+        if wanted.code is not None and wanted.outcome != "FAILED":
+            raise BadRequest(f"code means nothing with outcome {wanted.outcome}; it says why one FAILED")
         await play(gateway, payment, wanted.outcome, wanted.code)
         return await self._database.read(lambda tx: order_record(tx, order_by_id(tx, order.id), gateway.channels))
 
