@@ -8,7 +8,7 @@ import pytest
 
 from gerbang.sandbox.api import ControlEndpoint, control_endpoints
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
-from support.gateway import RunningGateway
+from support.gateway import RunningGateway, lent_gateway
 from support.rooms import Rooms
 
 ENDPOINTS = control_endpoints()
@@ -112,21 +112,19 @@ def test_what_the_simulators_shall_say_exists_and_means_something_on_the_channel
         assert (status, right in said) == (400, True), (wanted, said)
 
 
-def test_a_code_says_why_a_payment_failed_and_is_refused_with_every_other_outcome(sqlite_gateway: RunningGateway) -> None:
-    rooms = Rooms(sqlite_gateway)
-    for channel in sqlite_gateway.gateway.channels.values():
-        if not any(endpoint.family == "nonsnap" for endpoint in channel.endpoints):
-            continue
-        order = rooms.order(channel)
-        for outcome in set(channel.outcomes) - {"FAILED"}:
-            body = {"client_id": DEMO_CLIENT_ID, "invoice_number": order.invoice, "outcome": outcome, "code": "51"}
-            answer = sqlite_gateway.request("POST", "/sandbox/v1/payments/outcome", json.dumps(body).encode())
-            assert (answer.status, "FAILED" in answer.json["error"]["message"]) == (400, True), (
-                channel.code,
-                outcome,
-                answer.body,
-            )
-        assert order.payment["state"] == "PENDING"
+def test_a_code_says_why_a_payment_failed_and_is_refused_with_every_other_outcome() -> None:
+    with lent_gateway(ovo_timeout_s=0.05) as running:
+        rooms = Rooms(running)
+        for channel in running.gateway.channels.values():
+            if not any(endpoint.family == "nonsnap" for endpoint in channel.endpoints):
+                continue
+            order = rooms.order(channel)
+            for outcome in set(channel.outcomes) - {"FAILED"}:
+                body = {"client_id": DEMO_CLIENT_ID, "invoice_number": order.invoice, "outcome": outcome, "code": "51"}
+                answer = running.request("POST", "/sandbox/v1/payments/outcome", json.dumps(body).encode())
+                said = answer.json["error"]["message"]
+                assert (answer.status, "FAILED" in said) == (400, True), (channel.code, outcome, said)
+            assert order.payment["state"] == "PENDING"
 
 
 def test_an_outcome_of_a_number_that_never_answers_is_refused_for_that(sqlite_gateway: RunningGateway) -> None:
