@@ -143,6 +143,15 @@ def test_a_body_that_was_seen_charges_nobody_for_anything_else_ever(running: Run
         running.control("POST", "/clock", {"reset": True})
 
 
+def test_a_body_that_was_refused_is_no_licence_for_another_one_either(running: RunningGateway):
+    for wrong in ({"ovo_info__ovo_id": "0812"}, {"order__amount": 100_000_000_000_000_001}):
+        seen = push_body(order__invoice_number=f"INV{uuid.uuid4().hex[:8]}0812112100000", **wrong)
+        assert post(running, seen).status == 400
+
+        for digits in (-8, -10, 2):
+            assert_wrong_sum(post(running, shifted(seen, digits)))
+
+
 def test_where_headers_sign_too_they_say_which_body_is_meant(running: RunningGateway):
     """And what they signed is no licence for whoever sees that body."""
     first = push_body(ovo_info__ovo_id="0812112100000", order__invoice_number=f"INV{uuid.uuid4().hex[:8]}08")

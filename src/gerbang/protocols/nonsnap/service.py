@@ -8,7 +8,7 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -36,16 +36,10 @@ _REPEAT_WAIT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Caller:
-    """Who calls, and what they call it.
-
-    signed_body    the body's own check sum and what it was made of, where a body has one
-    is_by_headers  the headers are signed too: then they say which body is meant
-    """
+    """Who calls, and what they call it."""
 
     merchant: Merchant
     request_id: str
-    signed_body: SignedBody | None = None
-    is_by_headers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +139,21 @@ class NonSnap:
             return await self._by_headers(endpoint, request)
         # Headers that are there and wrong are no reason to believe the body alone.
         caller = await self._by_headers(endpoint, request) if request.headers.get("signature", "").strip() else None
-        signed = await self._by_body(endpoint.body_signature, read_object(request.body))
-        if request.headers.get("client-id", "").strip() not in ("", signed.merchant.client_id):
+        merchant, signed = await self._by_body(endpoint.body_signature, read_object(request.body))
+        if request.headers.get("client-id", "").strip() not in ("", merchant.client_id):
             raise Rejected(errors.INVALID_CLIENT_ID)
-        return signed if caller is None else replace(caller, signed_body=signed.signed_body)
+        # A transaction of its own: who sees a body that is refused must not get another one under its sum accepted.
+        is_its_own = await self._database.transact(lambda tx: keep_signed_body(tx, merchant.client_id, signed))
+        if caller is not None:
+            return caller  # the headers say which body is meant
+        if not is_its_own:
+            # Somebody saw another body and moved the borders between its values: the secret key was not asked.
+            raise Rejected(errors.INVALID_SIGNATURE)
+        # What is signed names the call, there being no Request-Id: the same body is the same call.
+        return _Caller(merchant, signed.check_sum)
 
-    async def _by_body(self, signature: BodySignature, body: Mapping[str, Any]) -> _Caller:
-        """Who signed the body. What is signed names the call, there being no Request-Id: the same body is the same call."""
+    async def _by_body(self, signature: BodySignature, body: Mapping[str, Any]) -> tuple[Merchant, SignedBody]:
+        """Who signed the body, and what of it."""
         client_id, sent = [_text_at(body, way) for way in (signature.client_id, signature.check_sum)]
         if not (client_id.isascii() and client_id.isprintable()):
             raise Rejected(errors.INVALID_CLIENT_ID)
@@ -162,7 +164,7 @@ class NonSnap:
                 raise Rejected(errors.INVALID_CLIENT_ID)
             wanted = check_sum(text, merchant.secret_key)
             if hmac.compare_digest(sent.encode(errors="replace"), wanted.encode()):
-                return _Caller(merchant, wanted, SignedBody(wanted, meaning), is_by_headers=False)
+                return merchant, SignedBody(wanted, meaning)
         if self._settings.is_sandbox:
             name = ".".join(signature.check_sum)
             log.warning("wrong %s from %s; it is the SHA-256 of %r and, without a space, the secret key", name, client_id, text)
@@ -278,10 +280,6 @@ class NonSnap:
         def act(tx: Tx) -> bytes | Asking[bytes]:
             if fault is not None:
                 raise fault
-            body_is_its_own = caller.signed_body is None or keep_signed_body(tx, caller.merchant.client_id, caller.signed_body)
-            if not (body_is_its_own or caller.is_by_headers):
-                # Somebody saw that body and moved the borders between its values: the secret key was not asked.
-                raise Rejected(errors.INVALID_SIGNATURE)
             return settle(endpoint.action(call(tx), body), call, _encode)
 
         return act
