@@ -1,6 +1,7 @@
 """There are two ways to the newest schema, the snapshot and the migrations, and they lead to the same place."""
 
 import contextlib
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -21,6 +22,8 @@ from gerbang.clock import to_ms
 from gerbang.ledger import Transfer, account, post, statement, verify
 from gerbang.money import Rupiah
 from gerbang.payments import PaymentState, RefundType, complete_refund, get_payment, open_refund, verify_payments
+from gerbang.protocols.nonsnap.signature import check_sum
+from gerbang.protocols.nonsnap.signed_bodies import SignedBody, keep_signed_body, meaning_of
 from gerbang.storage import StorageTooNew, Tx, migrating, open_database
 from gerbang.storage.head import HEAD
 from gerbang.storage.migrating import engine_for, snapshot, upgrade
@@ -274,6 +277,42 @@ def test_payments_of_an_older_version_are_numbered_as_their_ids_sort(empty_addre
     assert [(row["id"], row["attempt"]) for row in payments] == [("pay_A", 1), ("pay_B", 2), ("pay_C", 3), ("pay_D", 1)]
     assert [(row["id"], row["attempts"]) for row in orders] == [("ord_1", 3), ("ord_2", 1)]
     assert [(row["payment_id"], row["code"]) for row in codes] == [("pay_A", None), ("pay_B", "8088")]
+
+
+def test_check_sums_of_pushes_before_the_upgrade_belong_to_the_bodies_they_came_with(empty_address: str) -> None:
+    """Migration 0009."""
+    upgrade(empty_address, "0008")
+    by_headers, by_sum = ("INV-1", "0812112100000"), ("INV-2", "081211111111")
+    odd = "f" * 64  # the sum of a body that wrote its amount otherwise
+    with contextlib.closing(open_database(empty_address, migrate=False)) as older:
+
+        def write(tx: Tx) -> None:
+            tx.execute("insert into merchant (client_id, name, secret_key, created_at) values ('BRN-1', 'Toko', 'SK-1', 0)")
+            for (invoice, phone), request_id in ((by_headers, "REQ-1"), (by_sum, odd)):
+                tx.execute(
+                    "insert into orders (id, merchant_id, invoice_number, amount, state, request_id, details, created_at)"
+                    " values (:invoice, 'BRN-1', :invoice, 10000, 'OPEN', :request_id, :details, 0)",
+                    {"invoice": invoice, "request_id": request_id, "details": json.dumps({"ovo_id": phone})},
+                )
+                tx.execute(
+                    "insert into payment (id, order_id, merchant_id, channel, amount, state, created_at, expires_at)"
+                    " values (:invoice, :invoice, 'BRN-1', 'EMONEY_OVO', 10000, 'PENDING', 0, 1)",
+                    {"invoice": invoice},
+                )
+
+        older.transact_now(write)
+
+    def kept(invoice: str, phone: str, sent_sum: str | None = None) -> bool:
+        values = ("10000", "", "", "BRN-1", invoice, phone, "", "")
+        body = SignedBody(sent_sum or check_sum("".join(values), "SK-1"), meaning_of(values))
+        return database.transact_now(lambda tx: keep_signed_body(tx, "BRN-1", body))
+
+    with contextlib.closing(open_database(empty_address)) as database:
+        assert kept(*by_headers)
+        assert kept(*by_sum)
+        assert not kept("INV-10", "812112100000")
+        assert not kept("INV-208", "1211111111")
+        assert not kept("INV-208", "1211111111", odd)
 
 
 def test_wallets_stored_under_another_form_of_their_number_get_the_one_form_where_it_is_free(empty_address: str) -> None:

@@ -1,3 +1,3 @@
 """The newest revision of the schema. A test holds it against the migrations."""
 
-HEAD = "0008"
+HEAD = "0009"
