@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from click.testing import CliRunner
@@ -175,6 +176,30 @@ def test_names_in_paths_and_forms_may_hold_a_nul_and_are_not_found(gateway: Runn
         for method in ("GET", "POST"):
             answer = gateway.request(method, path, b"action=pay&pin=%00" if method == "POST" else None)
             assert answer.status < 500, (method, path, answer.body)
+
+
+def test_a_form_with_a_text_that_could_not_be_stored_is_refused_on_every_page(gateway: RunningGateway) -> None:
+    """A multipart form says itself how its texts are encoded."""
+    channels, rooms = gateway.gateway.channels, Rooms(gateway)
+    pages = {
+        url for code in ("EMONEY_DOKU", "CREDIT_CARD", "EMONEY_LINKAJA") for url in texts(rooms.order(channels[code]).answer.json)
+    }
+    paths = [url.removeprefix(gateway.url) for url in pages if url.startswith(gateway.url)]
+    paths += ["/wallet/upgrade", "/simulators/alfa", "/simulators/indomaret"]
+    assert len(paths) >= 6
+    for path in paths:
+        for value, kind in (
+            ("a\x00b", "application/x-www-form-urlencoded"),
+            ("\\ud800", "multipart/form-data; boundary=B; charset=unicode_escape"),
+            ("\\ud800", "multipart/form-data; boundary=B; charset=punycode"),
+        ):
+            shown = gateway.request("GET", path)
+            names = {"phone", "pin", "code", "attempt", "action", "name", *re.findall(r'name="([^"]+)"', shown.body.decode())}
+            typed = {name: "pay" if name == "action" else value for name in names}
+            parts = [f'--B\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{one}\r\n' for name, one in typed.items()]
+            body = "".join([*parts, "--B--\r\n"]) if "B" in kind else urlencode(typed)
+            answer = gateway.request("POST", path, body.encode(), {"Content-Type": kind})
+            assert answer.status in (400, 403), (path, kind, answer.status, answer.body)
 
 
 RIGHT = (

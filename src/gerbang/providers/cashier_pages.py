@@ -29,6 +29,7 @@ from gerbang.providers.simulator import (
 from gerbang.providers.simulator_pages import look_of
 from gerbang.providers.views import BillView, ReceiptView
 from gerbang.storage import Tx
+from gerbang.web.forms import read_form
 from gerbang.web.i18n import choose_language
 from gerbang.web.pages import page_response
 from gerbang.web.views import FieldError, Lang, Shell
@@ -79,7 +80,7 @@ class CashierPages:
 
     async def act(self, request: Request) -> Response:
         """One press of a button. Whatever it does, the answer is an address to look at, so that reloading pays nothing."""
-        form = {name: value.strip() for name, value in (await request.form()).items() if isinstance(value, str)}
+        form = {name: value.strip() for name, value in (await read_form(request)).items() if isinstance(value, str)}
         lang = choose_language(form.get("lang"), request.headers.get("accept-language"))
         action, typed = form.get("action", ""), form.get("code", "")
         code, fault = _digits(typed)

@@ -25,6 +25,7 @@ from gerbang.providers.simulator import SimulatedOrder, decide, find_simulated, 
 from gerbang.providers.views import AccountView, Look, PartyView, PlanView, WaitingView
 from gerbang.storage import Tx
 from gerbang.wallet import mask_phone, normalise_phone
+from gerbang.web.forms import read_form
 from gerbang.web.forms import text as _text
 from gerbang.web.i18n import choose_language
 from gerbang.web.pages import initials, page_response
@@ -108,7 +109,7 @@ class SimulatorPages:
 
     async def act(self, request: Request) -> Response:
         """One press of a button."""
-        form = await request.form()
+        form = await read_form(request)
         visit = await self._visit(request, _text(form, "lang") or request.query_params.get("lang"))
         if isinstance(visit, Response):
             return visit

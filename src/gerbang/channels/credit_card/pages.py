@@ -60,6 +60,7 @@ from gerbang.protocols.names import may_hold_card_number
 from gerbang.protocols.nonsnap.outcomes import close_unpaid
 from gerbang.storage import Tx
 from gerbang.vault import Token, deactivate, tokens_of
+from gerbang.web.forms import read_form
 from gerbang.web.forms import text as _text
 from gerbang.web.pages import page_response
 from gerbang.web.theme import Theme, parse_theme
@@ -187,7 +188,7 @@ class CardPages:
 
     async def act(self, request: Request) -> Response:
         """One press of a button."""
-        form = await request.form()
+        form = await read_form(request)
         lang_wanted = _text(form, "lang") or request.query_params.get("lang")
         visit = await self._visit(request, lang_wanted, "embed" in form or "embed" in request.query_params)
         if isinstance(visit, Response):
@@ -412,7 +413,7 @@ class CardPages:
 
     async def from_bank(self, request: Request) -> Response:
         """The issuer's page posts its result here (CRes). What it says is not believed: the schemes are asked."""
-        form = await request.form()
+        form = await read_form(request)
         found = await self._authentication(request)
         wanted = _text(form, "lang") or request.query_params.get("lang")
         lang = _lang(wanted, None)

@@ -30,6 +30,7 @@ from gerbang.channels.credit_card.simulator import (
     try_code,
 )
 from gerbang.storage import Tx
+from gerbang.web.forms import read_form
 from gerbang.web.forms import text as _text
 from gerbang.web.i18n import choose_language, clock_time
 from gerbang.web.pages import page_response
@@ -186,7 +187,7 @@ class _BankPages:
 
     async def act(self, request: Request) -> Response:
         """One press of a button, or, without `action`, the opener's form (CReq)."""
-        return await self._visit(request, await request.form())
+        return await self._visit(request, await read_form(request))
 
     async def _visit(self, request: Request, form: FormData) -> Response:
         acs_trans_id = request.path_params["acs_trans_id"]

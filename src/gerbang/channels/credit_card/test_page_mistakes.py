@@ -73,13 +73,15 @@ def test_a_real_card_is_refused_in_the_sandbox(shop: Shop) -> None:
 @pytest.mark.parametrize("field", ["choice", "plan", "form", "lang", "token", "name", "expiry", "cvv"])
 def test_a_field_nobody_offered_breaks_nothing(gateway: RunningGateway, field: str) -> None:
     """A hand-made form: refused or ignored, never an error of ours. On both engines: PostgreSQL takes no NUL."""
-    buyer = Shop.open(gateway).buyer(invoice(), customer={"id": "C-1"})
-    form = buyer.form_with("pay")
-    form.values |= {"number": FRICTIONLESS, "expiry": next_expiry(), "cvv": "123", field: "\x00' or 1=1 --" + "x" * 3000}
+    shop = Shop.open(gateway)
+    for typed, answers in (("\x00", (400,)), ("' or 1=1 --" + "x" * 3000, (200, 422))):
+        buyer = shop.buyer(invoice(), customer={"id": "C-1"})
+        form = buyer.form_with("pay")
+        form.values |= {"number": FRICTIONLESS, "expiry": next_expiry(), "cvv": "123", field: typed}
 
-    buyer.press("pay")
+        buyer.press("pay")
 
-    assert buyer.status in (200, 422)
+        assert buyer.status in answers, typed
 
 
 def test_a_declined_buyer_pays_with_another_card(shop: Shop) -> None:

@@ -26,6 +26,7 @@ from gerbang.wallet import Account, PinOutcome, balance, confirm_pin, get_accoun
 from gerbang.wallet.demo import DEMO_ACCOUNTS, DEMO_PIN
 from gerbang.wallet.pins import MAX_WRONG_PINS, send_unblocking_code, unblock
 from gerbang.web import sessions
+from gerbang.web.forms import read_form
 from gerbang.web.forms import text as _text
 from gerbang.web.i18n import choose_language
 from gerbang.web.pages import page_response
@@ -86,7 +87,7 @@ class WalletPages:
 
     async def act(self, request: Request) -> Response:
         """One press of a button."""
-        form = await request.form()
+        form = await read_form(request)
         visit = await self._visit(request, _text(form, "lang") or request.query_params.get("lang"))
         if isinstance(visit, Response):
             return visit

@@ -19,7 +19,7 @@ from gerbang.wallet.bindings import BindingRequest, RequestKind, RequestState
 from gerbang.wallet.pins import PinCheck, pin_blocked_until
 from gerbang.wallet.registrations import Registration, RegistrationState, with_query
 from gerbang.web import i18n
-from gerbang.web.forms import text
+from gerbang.web.forms import read_form, text
 from gerbang.web.views import FieldError, Lang
 
 
@@ -49,7 +49,7 @@ class CreatePinPage:
 
     async def act(self, request: Request) -> Response:
         """Save the PIN: the account is opened, and the customer goes back to the partner."""
-        form = await request.form()
+        form = await read_form(request)
         lang = self._front.lang(request, form)
         token = text(form, "token")
         found = await self._find(token)
@@ -198,7 +198,7 @@ class BindPage:
 
     async def act(self, request: Request) -> Response:
         """Consent, or cancel."""
-        form = await request.form()
+        form = await read_form(request)
         lang = self._front.lang(request, form)
         visit = await self._visit(request, lang)
         if visit is None:

@@ -17,7 +17,7 @@ from gerbang.storage import Tx
 from gerbang.wallet import AccountStatus, PinOutcome, balance, confirm_pin, get_account, mask_phone, top_up
 from gerbang.wallet.pins import PinCheck, pin_blocked_until
 from gerbang.web import i18n
-from gerbang.web.forms import text
+from gerbang.web.forms import read_form, text
 from gerbang.web.views import Lang, OrderView, ResultState
 
 METHOD = "DOKU Wallet"
@@ -67,7 +67,7 @@ class PurchasePage:
 
     async def act(self, request: Request) -> Response:
         """One press of a button."""
-        form = await request.form()
+        form = await read_form(request)
         lang = self._front.lang(request, form)
         visit = await self._visit(request, lang)
         if visit is None:

@@ -16,7 +16,7 @@ from gerbang.storage import Tx
 from gerbang.wallet import Account, Level, PinOutcome, confirm_pin, get_account, mask_phone
 from gerbang.wallet.kyc import Identity, KycState, find_kyc, submit
 from gerbang.web import i18n
-from gerbang.web.forms import text
+from gerbang.web.forms import read_form, text
 from gerbang.web.views import FieldError, Lang
 
 UPGRADE_PATH = "/wallet/upgrade"
@@ -53,7 +53,7 @@ class UpgradePage:
 
     async def act(self, request: Request) -> Response:
         """Sign in, or hand in."""
-        form = await request.form()
+        form = await read_form(request)
         lang = self._front.lang(request, form)
         if not self._front.shown_by_us(form, _SUBJECT):
             return self._sign_in(lang, phone=text(form, "phone"), whole="form_old", status=422)
