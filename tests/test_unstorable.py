@@ -143,6 +143,18 @@ def places(value: Any, way: Way = ()) -> Iterator[Way]:
         yield way
 
 
+def test_every_phone_number_of_every_call_is_read_as_one(sqlite_gateway: RunningGateway) -> None:
+    """Decision D-6: where a number is read, not in each action, so that no call forgets it."""
+    found = set()
+    for family in ("nonsnap", "snap"):
+        for _, endpoint in endpoints(sqlite_gateway, family):
+            for way, _, meta in fields(endpoint.request):
+                if way[-1] in ("phone", "phoneNo", "ovo_id"):
+                    assert any((one.extra_json_schema or {}).get("format") == "phone" for one in meta), (endpoint.path, way)
+                    found.add(named(way))
+    assert found == {"customer.phone", "billing_address.phone", "shipping_address.phone", "phoneNo", "ovo_info.ovo_id"}
+
+
 def test_a_text_that_could_not_be_stored_is_refused_in_every_field_of_every_call_known_or_not(gateway: RunningGateway) -> None:
     rooms = Rooms(gateway)
     for channel, endpoint in endpoints(gateway, "nonsnap"):

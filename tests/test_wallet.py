@@ -16,6 +16,7 @@ from gerbang.clock import WIB
 from gerbang.errors import Reason, Refused
 from gerbang.ledger import Transfer, account, post
 from gerbang.money import Rupiah
+from gerbang.phones import mask_phone, normalise_phone
 from gerbang.settings import Settings, load_settings
 from gerbang.storage import Database, StorageBusy, Tx, open_database
 from gerbang.wallet import (
@@ -32,8 +33,6 @@ from gerbang.wallet import (
     get_account,
     history,
     list_accounts,
-    mask_phone,
-    normalise_phone,
     pins,
     set_pin,
     top_up,

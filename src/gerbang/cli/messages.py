@@ -8,7 +8,7 @@ from gerbang.cli.options import json_option, reads_settings
 from gerbang.cli.show import print_json, print_table, wib
 from gerbang.cli.trouble import Failure
 from gerbang.clock import iso_z
-from gerbang.wallet import normalise_phone
+from gerbang.phones import normalise_phone
 from gerbang.wallet.messages import inbox
 
 

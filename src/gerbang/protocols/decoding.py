@@ -18,6 +18,7 @@ import msgspec
 
 from gerbang.errors import Reason, Refused
 from gerbang.money import NotMoney, parse_amount
+from gerbang.phones import is_phone
 from gerbang.urls import is_absolute_url, leads_to_a_host
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -249,7 +250,7 @@ def _text_reader(meta: list[msgspec.Meta]) -> Reader:
     longest = next((item.max_length for item in meta if item.max_length is not None), None)
     shortest = next((item.min_length for item in meta if item.min_length is not None), 0)
     patterns = [re.compile(item.pattern) for item in meta if item.pattern is not None]
-    is_url = any((item.extra_json_schema or {}).get("format") == "uri" for item in meta)
+    formats = {(item.extra_json_schema or {}).get("format") for item in meta}
     # Where a document names the characters of an address, those are its characters.
     is_address = leads_to_a_host if patterns else is_absolute_url
 
@@ -262,7 +263,7 @@ def _text_reader(meta: list[msgspec.Meta]) -> Reader:
         # "Alphabetic, numeric, special chars": everything but control characters and lone surrogates.
         if len(text) < shortest or _UNPRINTABLE.search(text):
             raise _invalid(path)
-        if is_url and not is_address(text):
+        if ("uri" in formats and not is_address(text)) or ("phone" in formats and not is_phone(value)):
             raise _invalid(path)
         if not all(pattern.search(text) for pattern in patterns):
             raise _invalid(path)

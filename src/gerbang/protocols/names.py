@@ -1,4 +1,7 @@
-"""Names of people on the wire. A name with twelve or more digits is a card number in the wrong field: it is refused, not stored."""
+"""People on the wire: their names, and their phone numbers.
+
+A name with twelve or more digits is a card number in the wrong field: it is refused, not stored.
+"""
 
 import re
 from typing import Annotated
@@ -11,6 +14,9 @@ NO_CARD_NUMBER = r"^(?:\D*\d){0,11}\D*$"
 _NO_CARD_NUMBER = re.compile(NO_CARD_NUMBER)
 
 PersonName = Annotated[str, Meta(min_length=1, max_length=255, pattern=NO_CARD_NUMBER)]
+Phone = Annotated[
+    str, Meta(min_length=1, max_length=32, description="Any written form (decision D-6).", extra_json_schema={"format": "phone"})
+]
 
 
 def may_hold_card_number(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""What lenders have in common: the page where a buyer signs, `peer_to_peer_info`, the check of an address's phone number."""
+"""What lenders have in common: the page where a buyer signs, `peer_to_peer_info`, addresses."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -8,15 +8,13 @@ from msgspec import Meta
 
 from gerbang.clock import iso_z, wib_digits
 from gerbang.endpoint import Call
-from gerbang.errors import Reason, Refused
 from gerbang.payments import Order, Payment
-from gerbang.protocols.names import PersonName
+from gerbang.protocols.names import PersonName, Phone
 from gerbang.protocols.nonsnap.notification import STATUS_WORD
 from gerbang.providers.opening import Answer
 from gerbang.providers.party import Plan
 from gerbang.providers.questions import Asked, Begun, TurnedDown
-from gerbang.providers.wire import Identifier, OrderEcho, Phone, Text
-from gerbang.wallet import normalise_phone
+from gerbang.providers.wire import Identifier, OrderEcho, Text
 
 # What the pretend lenders offer; invented.
 PLANS = (Plan(1, 200), Plan(3, 400), Plan(6, 700), Plan(12, 1400))
@@ -133,11 +131,3 @@ def turns_down(asked: Asked) -> str | None:
 
 
 MAGIC: Mapping[str, str] = {"order.amount ending 404": "the order is turned down: payment.status FAILED, nobody is notified"}
-
-
-def check_phone(phone: str, field: str) -> None:
-    """Raises Refused(FIELD_INVALID, field=field) for what cannot be a phone number in any written form (D-6)."""
-    try:
-        normalise_phone(phone)
-    except Refused:
-        raise Refused(Reason.FIELD_INVALID, field=field) from None

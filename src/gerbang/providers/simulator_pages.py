@@ -19,12 +19,12 @@ from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
 from gerbang.money import Rupiah, basis_points
 from gerbang.payments import PaymentState, find_payment
+from gerbang.phones import mask_phone, normalise_phone
 from gerbang.providers.party import BALANCE, BUYER, BUYER_PHONE, LIMIT, Behaviour, Party, Plan
 from gerbang.providers.room import ProviderRoom
 from gerbang.providers.simulator import SimulatedOrder, decide, find_simulated, keep_of_buyer, reports_about, waiting
 from gerbang.providers.views import AccountView, Look, PartyView, PlanView, WaitingView
 from gerbang.storage import Tx
-from gerbang.wallet import mask_phone, normalise_phone
 from gerbang.web.forms import read_form
 from gerbang.web.forms import text as _text
 from gerbang.web.i18n import choose_language

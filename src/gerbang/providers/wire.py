@@ -13,7 +13,6 @@ InvoiceNumber = Annotated[str, Meta(min_length=1, max_length=64, description="Un
 Amount = Annotated[int, Meta(ge=1, le=999_999_999_999, description="Whole rupiah; a numeric string is taken too.")]
 Price = Annotated[int, Meta(ge=0, le=999_999_999_999, description="Of one piece, whole rupiah.")]
 Quantity = Annotated[int, Meta(ge=1, le=9_999)]
-Phone = Annotated[str, Meta(min_length=1, max_length=32, description="Any written form (decision D-6).")]
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
 
 

@@ -31,6 +31,7 @@ from gerbang.notifications.mischief import Kind, Plan, plan_of
 from gerbang.notifications.outbox import get_notification, list_notifications, resend
 from gerbang.payments import Order, Payment, find_order, get_refund, open_refunds, order_by_id, payments_of
 from gerbang.payments.unexpected import list_unexpected
+from gerbang.phones import normalise_phone
 from gerbang.protocols.decoding import NotAnObject, read_object
 from gerbang.protocols.nonsnap.manual_refunds import complete_manual_refund, fail_manual_refund, open_manual_refund
 from gerbang.providers.reports import returned_by_hand
@@ -53,7 +54,7 @@ from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.sandbox.time import MOST_S, move
 from gerbang.settings import Settings
 from gerbang.storage import Database, StorageBusy, Tx
-from gerbang.wallet import Level, PinHasher, WalletLimits, create_account, get_account, normalise_phone, top_up
+from gerbang.wallet import Level, PinHasher, WalletLimits, create_account, get_account, top_up
 from gerbang.wallet.kyc import upgrade
 from gerbang.wallet.messages import inbox
 

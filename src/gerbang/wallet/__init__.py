@@ -8,8 +8,6 @@ from gerbang.wallet.accounts import (
     find_account,
     get_account,
     list_accounts,
-    mask_phone,
-    normalise_phone,
     wallet_ledger_account,
 )
 from gerbang.wallet.limits import WalletLimits, check_incoming
@@ -31,8 +29,6 @@ __all__ = [
     "get_account",
     "history",
     "list_accounts",
-    "mask_phone",
-    "normalise_phone",
     "set_pin",
     "top_up",
     "unlock",

@@ -1,6 +1,5 @@
 """Customer accounts."""
 
-import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +8,7 @@ from gerbang.clock import from_ms, to_ms
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_digits
 from gerbang.ledger import account
+from gerbang.phones import normalise_phone
 from gerbang.storage import Retry, Row, Tx
 
 
@@ -51,41 +51,6 @@ class Account:
 def wallet_ledger_account(account_id: str) -> str:
     """The ledger account that holds a customer's money."""
     return account("wallet", account_id)
-
-
-_DROPPED = re.compile(r"[\s\-.()]+")
-
-
-def normalise_phone(sent: str | int) -> str:
-    """The one form of a phone number (decision D-6): `0812…`, `812…`, `62812…`, `+62 812-…`, `0062812…`, `+62 0812…` are `62812…`.
-
-    A number has lost its leading 0 on the way through JSON; the `8` rule restores it.
-    Raises Refused(FIELD_INVALID, field="phone") unless 8–16 digits remain, and for a country code that stands there twice.
-    """
-    if isinstance(sent, int) and sent < 0:
-        raise Refused(Reason.FIELD_INVALID, field="phone")  # its minus would be taken for a dash
-    text = _DROPPED.sub("", str(sent))
-    if not (text.removeprefix("+").isdigit() and text.isascii()):
-        raise Refused(Reason.FIELD_INVALID, field="phone")
-    text = text.removeprefix("+").removeprefix("00")
-    if text.startswith("0"):
-        text = "62" + text[1:]
-    elif text.startswith("620"):
-        text = "62" + text[3:]
-    elif text.startswith("8"):
-        text = "62" + text
-    # 62 62 8xx…, or 0 62 8xx…: too long for a landline of the area codes 062x.
-    doubled = text.startswith("6262") and len(text) >= 13
-    if doubled or text.startswith(("0", "620")) or not 8 <= len(text) <= 16:
-        raise Refused(Reason.FIELD_INVALID, field="phone")
-    return text
-
-
-def mask_phone(phone: str) -> str:
-    """`6281234567890` → `0812 •••• 7890`: enough to recognise one's own, not enough to learn another's."""
-    local = "0" + phone[2:] if phone.startswith("62") else phone
-    shown = max(0, min(4, len(local) - 7))  # at least three digits stay hidden, of a short number, too
-    return f"{local[:4]} •••• {local[len(local) - shown :]}".rstrip()
 
 
 def create_account(

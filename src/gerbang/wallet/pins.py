@@ -23,9 +23,10 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from gerbang.clock import from_ms, real_now, to_ms
 from gerbang.errors import Reason, Refused
+from gerbang.phones import normalise_phone
 from gerbang.settings import Settings
 from gerbang.storage import Database, Row, StorageBusy, Tx
-from gerbang.wallet.accounts import Account, AccountStatus, find_account, get_account, normalise_phone
+from gerbang.wallet.accounts import Account, AccountStatus, find_account, get_account
 from gerbang.wallet.otp import CodeOutcome, check_code, send_code
 
 MAX_WRONG_PINS = 3

@@ -14,9 +14,10 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from gerbang.clock import from_ms, to_ms
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_id
+from gerbang.phones import normalise_phone
 from gerbang.settings import Settings
 from gerbang.storage import Retry, Row, Tx
-from gerbang.wallet.accounts import Account, create_account, normalise_phone
+from gerbang.wallet.accounts import Account, create_account
 from gerbang.wallet.otp import CodeOutcome, check_code, send_code
 
 PAGE_LIFE = timedelta(minutes=15)

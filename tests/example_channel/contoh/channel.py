@@ -8,7 +8,6 @@ from gerbang.payments import Order, Payment
 from gerbang.providers.channel import provider_channel
 from gerbang.providers.opening import open_with_provider
 from gerbang.providers.party import Behaviour, Party
-from gerbang.providers.paylater import check_phone
 from gerbang.providers.questions import Asked, Begun, TurnedDown
 from gerbang.providers.wire import OrderEcho, override_of
 from gerbang.web.theme import Theme
@@ -32,7 +31,6 @@ PARTY = Party(
 
 def request_payment(call: Call, body: PaymentRequest) -> Ask:
     """Write the order down, announce it, and say where its app opens."""
-    check_phone(body.customer.phone, "customer.phone")
     return open_with_provider(
         call,
         invoice_number=body.order.invoice_number,

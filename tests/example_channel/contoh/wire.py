@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from gerbang.providers.wire import AdditionalInfo, Amount, InvoiceNumber, OrderEcho, Phone, Url
+from gerbang.protocols.names import Phone
+from gerbang.providers.wire import AdditionalInfo, Amount, InvoiceNumber, OrderEcho, Url
 
 
 class Order(msgspec.Struct):

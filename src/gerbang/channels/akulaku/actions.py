@@ -31,7 +31,7 @@ from gerbang.payments.moves import hold_payment
 from gerbang.providers.giving_back import give_back_action
 from gerbang.providers.line_items import adding_up
 from gerbang.providers.opening import open_with_provider
-from gerbang.providers.paylater import check_phone, payment_page, reference_of
+from gerbang.providers.paylater import payment_page, reference_of
 from gerbang.providers.questions import Begun, TurnedDown
 from gerbang.providers.room import ProviderRoom
 from gerbang.providers.wire import Identifier, OrderEcho, override_of
@@ -44,7 +44,6 @@ def generate_order(call: Call, body: OrderRequest) -> Ask:
     """Write the order down, announce it, and say where its buyer signs."""
     order = body.order
     items = adding_up(order.line_items, order.amount)
-    check_phone(body.customer.phone, "customer.phone")
     return open_with_provider(
         call,
         invoice_number=order.invoice_number,

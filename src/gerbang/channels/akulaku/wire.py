@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from gerbang.protocols.names import PersonName
-from gerbang.providers.wire import AdditionalInfo, Amount, Identifier, InvoiceNumber, OrderEcho, Phone, Price, Quantity, Text, Url
+from gerbang.protocols.names import PersonName, Phone
+from gerbang.providers.wire import AdditionalInfo, Amount, Identifier, InvoiceNumber, OrderEcho, Price, Quantity, Text, Url
 
 
 class LineItem(msgspec.Struct):

@@ -9,7 +9,6 @@ from gerbang.channels.credit_card.actions import (
     check_installment,
     check_line_items,
     check_mandiri,
-    check_phone_of,
     customer_as_kept,
     open_card_order,
     payment_type_of,
@@ -67,7 +66,6 @@ def check_three_d_secure(call: Call, body: ThreeDSecureRequest) -> Ask:
     urls = body.three_dsecure or body.three_d_secure
     if urls is None:
         raise Refused(Reason.FIELD_MISSING, field="three_dsecure.callback_url_success")
-    check_phone_of(body.customer)
     options = options_of(call.merchant)
     payment_type, _ = payment_type_of(options, body.payment)
     given = _card_of(call, body.card)
@@ -155,7 +153,6 @@ def _open(call: Call, body: ChargeRequest) -> tuple[Order, Payment, Attempt, Aut
     facts = facts_of(given.number)
     if cvv is not None and not is_cvv(cvv, facts.brand):
         raise Refused(Reason.FIELD_INVALID, field="card.cvv")
-    check_phone_of(body.customer)
     customer = customer_as_kept(body.customer)
     if given.customer_id and not customer.get("id"):
         customer["id"] = given.customer_id

@@ -33,8 +33,8 @@ from gerbang.channels.credit_card.sandbox_cards import DEFAULT_OTP, SandboxCard,
 from gerbang.clock import Clock, from_ms, real_now, to_ms
 from gerbang.errors import Reason, Refused
 from gerbang.ids import new_digits
+from gerbang.phones import mask_phone
 from gerbang.storage import Database, Retry, Tx
-from gerbang.wallet import mask_phone
 
 CHALLENGE_TIME = timedelta(minutes=5)
 RESEND_PAUSE = timedelta(seconds=30)

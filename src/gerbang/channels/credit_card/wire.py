@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from gerbang.protocols.names import NO_CARD_NUMBER
+from gerbang.protocols.names import NO_CARD_NUMBER, Phone
 
 Url = Annotated[str, Meta(max_length=2048, extra_json_schema={"format": "uri"})]
 Amount = Annotated[int, Meta(ge=1, le=999_999_999_999, description="Whole rupiah.")]
@@ -50,7 +50,7 @@ class Customer(msgspec.Struct):
     id: Annotated[str, Meta(max_length=50)] | None = None
     name: Annotated[str, Meta(max_length=255, pattern=NO_CARD_NUMBER)] | None = None
     email: Annotated[str, Meta(max_length=128)] | None = None
-    phone: Annotated[str, Meta(max_length=32, description="6281122334455; local forms are accepted.")] | None = None
+    phone: Annotated[Phone, Meta(description="6281122334455; local forms are accepted.")] | None = None
     address: TextOrObject | None = None
     country: str | None = None
 

@@ -19,10 +19,11 @@ from gerbang.ids import new_id
 from gerbang.merchants import Merchant, get
 from gerbang.money import Rupiah
 from gerbang.payments import Move, Order, Payment, PaymentState, events, find_payment, get_payment, note
+from gerbang.phones import is_phone, mask_phone
 from gerbang.protocols.nonsnap.notification import notify
 from gerbang.protocols.nonsnap.outcomes import close_unpaid
 from gerbang.storage import Tx
-from gerbang.wallet import Account, PinOutcome, balance, confirm_pin, get_account, mask_phone, normalise_phone, top_up
+from gerbang.wallet import Account, PinOutcome, balance, confirm_pin, get_account, top_up
 from gerbang.wallet.demo import DEMO_ACCOUNTS, DEMO_PIN
 from gerbang.wallet.pins import MAX_WRONG_PINS, send_unblocking_code, unblock
 from gerbang.web import sessions
@@ -392,11 +393,8 @@ def _login_errors(phone: str, pin: str) -> list[FieldError]:
     errors = []
     if not phone:
         errors.append(FieldError("phone", "phone_missing"))
-    else:
-        try:
-            normalise_phone(phone)
-        except Refused:
-            errors.append(FieldError("phone", "phone_invalid"))
+    elif not is_phone(phone):
+        errors.append(FieldError("phone", "phone_invalid"))
     if not pin:
         errors.append(FieldError("pin", "pin_missing"))
     elif not (len(pin) == 6 and pin.isascii() and pin.isdigit()):

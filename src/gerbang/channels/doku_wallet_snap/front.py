@@ -9,10 +9,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gerbang.channels.doku_wallet_snap.views import Ending
-from gerbang.errors import Refused
 from gerbang.ids import new_id
 from gerbang.merchants import Merchant
-from gerbang.wallet import normalise_phone
+from gerbang.phones import is_phone
 from gerbang.wallet.demo import DEMO_ACCOUNTS, DEMO_PIN, Demo
 from gerbang.web import i18n, sessions
 from gerbang.web.forms import text
@@ -148,11 +147,7 @@ def phone_error(phone: str) -> str | None:
     """What is wrong with a phone number as typed, as a key of `i18n`."""
     if not phone:
         return "phone_missing"
-    try:
-        normalise_phone(phone)
-    except Refused:
-        return "phone_invalid"
-    return None
+    return None if is_phone(phone) else "phone_invalid"
 
 
 def pin_error(pin: str) -> str | None:

@@ -13,8 +13,9 @@ from gerbang.channels.doku_wallet_snap.views import Ending, Gate, Payer
 from gerbang.channels.doku_wallet_snap.weak_pins import is_weak_pin
 from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, get
+from gerbang.phones import mask_phone
 from gerbang.storage import Tx
-from gerbang.wallet import Account, AccountStatus, PinOutcome, bindings, confirm_pin, get_account, mask_phone, registrations
+from gerbang.wallet import Account, AccountStatus, PinOutcome, bindings, confirm_pin, get_account, registrations
 from gerbang.wallet.bindings import BindingRequest, RequestKind, RequestState
 from gerbang.wallet.pins import PinCheck, pin_blocked_until
 from gerbang.wallet.registrations import Registration, RegistrationState, with_query

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 from gerbang.channels.doku_wallet_snap.front import Front
 from gerbang.channels.doku_wallet_snap.views import Fate, Inbox, MessageView
 from gerbang.errors import Refused
-from gerbang.wallet import normalise_phone
+from gerbang.phones import normalise_phone
 from gerbang.wallet.messages import InboxMessage, MessageState, inbox
 
 INBOX_PATH = "/simulators/sms"

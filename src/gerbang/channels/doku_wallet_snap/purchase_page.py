@@ -13,8 +13,9 @@ from gerbang.errors import Reason, Refused
 from gerbang.merchants import Merchant, get
 from gerbang.money import Rupiah, format_rupiah
 from gerbang.payments import Move, Order, Payment, PaymentState
+from gerbang.phones import mask_phone
 from gerbang.storage import Tx
-from gerbang.wallet import AccountStatus, PinOutcome, balance, confirm_pin, get_account, mask_phone, top_up
+from gerbang.wallet import AccountStatus, PinOutcome, balance, confirm_pin, get_account, top_up
 from gerbang.wallet.pins import PinCheck, pin_blocked_until
 from gerbang.web import i18n
 from gerbang.web.forms import read_form, text

@@ -50,24 +50,17 @@ def create_account(call: Call, body: AccountCreationRequest) -> AccountCreationR
     """Write down who wants an account and send them a password (S1-16 … S1-28)."""
     if not _EMAIL.fullmatch(body.email):
         raise Refused(Reason.FIELD_INVALID, field="email")
-    if body.phoneNo.lstrip().startswith("-"):
-        raise Refused(Reason.FIELD_INVALID, field="phoneNo")  # a negative number, not a dash
-    try:
-        registration = registrations.begin(
-            call.tx,
-            merchant_id=call.merchant.client_id,
-            partner_reference=body.partnerReferenceNo,
-            phone=body.phoneNo,
-            name=body.name,
-            email=body.email,
-            redirect_url=body.redirectUrl,
-            settings=call.settings,
-            now=call.now,
-        )
-    except Refused as refused:
-        if refused.facts.get("field") == "phone":
-            raise Refused(Reason.FIELD_INVALID, field="phoneNo") from None
-        raise
+    registration = registrations.begin(
+        call.tx,
+        merchant_id=call.merchant.client_id,
+        partner_reference=body.partnerReferenceNo,
+        phone=body.phoneNo,
+        name=body.name,
+        email=body.email,
+        redirect_url=body.redirectUrl,
+        settings=call.settings,
+        now=call.now,
+    )
     point_reference(call, registration.id)
     return AccountCreationResponse(referenceNo=registration.id, partnerReferenceNo=body.partnerReferenceNo)
 

@@ -12,8 +12,9 @@ from gerbang.channels.doku_wallet_snap.front import Front, Throttle, leave, phon
 from gerbang.channels.doku_wallet_snap.views import Ending, Gate, IdentityForm, Payer
 from gerbang.clock import WIB
 from gerbang.errors import Reason, Refused
+from gerbang.phones import mask_phone
 from gerbang.storage import Tx
-from gerbang.wallet import Account, Level, PinOutcome, confirm_pin, get_account, mask_phone
+from gerbang.wallet import Account, Level, PinOutcome, confirm_pin, get_account
 from gerbang.wallet.kyc import Identity, KycState, find_kyc, submit
 from gerbang.web import i18n
 from gerbang.web.forms import read_form, text

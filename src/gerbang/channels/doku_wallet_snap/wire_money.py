@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from gerbang.protocols.names import NO_CARD_NUMBER
 from gerbang.protocols.snap.wire import Amount
 
 Reference = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -152,7 +153,7 @@ class TopUpRequest(msgspec.Struct):
     amount: Amount
     sessionId: Text | None = None
     notes: Text | None = None
-    customerName: Text | None = None
+    customerName: Annotated[Text, Meta(pattern=NO_CARD_NUMBER)] | None = None
     feeAmount: Amount | None = None
     transactionDate: Time | None = None
     categoryId: Text | None = None

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from gerbang.channels.doku_wallet_snap.wire_money import Object, Reference
+from gerbang.protocols.names import NO_CARD_NUMBER
 
 RedirectUrl = Annotated[str, Meta(max_length=2048, extra_json_schema={"format": "uri"})]
 DokuId = Annotated[str, Meta(max_length=32, description="DOKU ID, 10 digits.")]
@@ -19,8 +20,10 @@ class AccountCreationRequest(msgspec.Struct):
     """Service 06. Again for the same phone, with a new partnerReferenceNo: sends a new password, the earlier one is dead."""
 
     partnerReferenceNo: Reference
-    name: Annotated[str, Meta(min_length=1, max_length=100)]
-    phoneNo: Annotated[str, Meta(max_length=24, description="In any written form: 08…, 62…, +62….")]
+    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_CARD_NUMBER)]
+    phoneNo: Annotated[
+        str, Meta(max_length=24, description="In any written form: 08…, 62…, +62….", extra_json_schema={"format": "phone"})
+    ]
     email: Annotated[str, Meta(max_length=254, extra_json_schema={"format": "email"})]
     redirectUrl: Annotated[RedirectUrl, Meta(description="Where the customer goes when the PIN is set.")]
     additionalInfo: Any = None

@@ -12,7 +12,6 @@ from gerbang.providers.paylater import (
     MAGIC,
     PLANS,
     OrderResponse,
-    check_phone,
     leads,
     order_answer,
     paylater_blocks,
@@ -42,10 +41,6 @@ def generate_order(call: Call, body: OrderRequest) -> Ask:
     """Write the order down, announce it, and say where its buyer signs (S3-02, S3-43)."""
     order, lender = body.order, body.peer_to_peer_info
     items = adding_up(order.line_items, order.amount)  # S3-12
-    check_phone(body.customer.phone, "customer.phone")
-    check_phone(body.billing_address.phone, "billing_address.phone")
-    if body.shipping_address is not None:
-        check_phone(body.shipping_address.phone, "shipping_address.phone")
     return open_with_provider(
         call,
         invoice_number=order.invoice_number,

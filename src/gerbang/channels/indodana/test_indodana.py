@@ -151,6 +151,8 @@ def test_the_signature_of_the_vector_is_believed(shop: Shop):
             for address in ("billing_address", "shipping_address")
             for field in ("first_name", "address", "city", "postal_code", "phone", "country_code")
         ],
+        ("billing_address__phone", "call me", "billing_address.phone Invalid Format"),
+        ("shipping_address__phone", "call me", "shipping_address.phone Invalid Format"),
         ("billing_address__country_code", "INDO", "billing_address.country_code Invalid Format"),
         ("shipping_address", "Jakarta", "shipping_address Invalid Format"),
         (

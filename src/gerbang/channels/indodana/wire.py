@@ -6,9 +6,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from gerbang.protocols.names import NO_CARD_NUMBER
+from gerbang.protocols.names import NO_CARD_NUMBER, Phone
 from gerbang.providers.paylater import Address, PeerToPeerInfo
-from gerbang.providers.wire import AdditionalInfo, InvoiceNumber, Phone
+from gerbang.providers.wire import AdditionalInfo, InvoiceNumber
 
 # The guide's expression lost its repetition in printing; these are the characters it names (S3-20).
 # A blank and a backslash are among them.

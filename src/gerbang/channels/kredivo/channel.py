@@ -10,7 +10,6 @@ from gerbang.providers.paylater import (
     MAGIC,
     PLANS,
     OrderResponse,
-    check_phone,
     leads,
     order_answer,
     paylater_blocks,
@@ -39,8 +38,6 @@ def generate_order(call: Call, body: OrderRequest) -> Ask:
     """Write the order down, announce it, and say where its buyer signs."""
     order, lender = body.order, body.peer_to_peer_info
     items = adding_up(order.line_items, order.amount)
-    check_phone(body.customer.phone, "customer.phone")
-    check_phone(body.shipping_address.phone, "shipping_address.phone")
     return open_with_provider(
         call,
         invoice_number=order.invoice_number,

@@ -113,6 +113,8 @@ def test_the_answer_has_these_keys_and_no_others(shop: Shop):
         ("customer__email", GONE, "customer.email Must Not Be Blank"),
         ("customer__phone", GONE, "customer.phone Must Not Be Blank"),
         ("customer__phone", "0812", "customer.phone Invalid Format"),
+        ("shipping_address__phone", "call me", "shipping_address.phone Invalid Format"),
+        ("billing_address__phone", "call me", "billing_address.phone Invalid Format"),
         ("shipping_address", GONE, "shipping_address Must Not Be Blank"),
         ("shipping_address__city", GONE, "shipping_address.city Must Not Be Blank"),
         ("shipping_address__country_code", "INDO", "shipping_address.country_code Invalid Format"),

@@ -10,9 +10,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from gerbang.protocols.names import PersonName
+from gerbang.protocols.names import PersonName, Phone
 from gerbang.providers.paylater import Address, PeerToPeerInfo
-from gerbang.providers.wire import AdditionalInfo, Amount, InvoiceNumber, Phone, Quantity, Text, Url
+from gerbang.providers.wire import AdditionalInfo, Amount, InvoiceNumber, Quantity, Text, Url
 
 
 class LineItem(msgspec.Struct):

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from gerbang.protocols.names import NO_CARD_NUMBER
+from gerbang.protocols.names import NO_CARD_NUMBER, Phone
 from gerbang.providers.wire import AdditionalInfo, Amount, Identifier, OrderEcho, Price, Quantity, Url
 
 
@@ -31,7 +31,7 @@ class Customer(msgspec.Struct):
 
     name: Annotated[str, Meta(max_length=255, pattern=NO_CARD_NUMBER)] | None = None
     email: Annotated[str, Meta(max_length=255)] | None = None
-    phone: Annotated[str, Meta(max_length=32)] | None = None
+    phone: Phone | None = None
 
 
 class PaymentRequest(msgspec.Struct):

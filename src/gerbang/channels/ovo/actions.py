@@ -21,14 +21,13 @@ from gerbang.payments import (
     payments_of,
 )
 from gerbang.payments.moves import hold_payment, record_event
+from gerbang.phones import normalise_phone
 from gerbang.protocols.nonsnap.notification import notification_body
 from gerbang.providers.giving_back import give_back_action
 from gerbang.providers.opening import open_with_provider
-from gerbang.providers.paylater import check_phone
 from gerbang.providers.questions import Begun, TurnedDown
 from gerbang.providers.room import ProviderRoom
 from gerbang.providers.wire import OrderEcho, override_of
-from gerbang.wallet import normalise_phone
 
 # DOKU documents 00 only and calls the others OVO's own. [inferred] These are OVO's, as other gateways list them.
 _SUCCESS, _DECLINED_BY_BUYER, _FAILED, _LATE = "00", "17", "26", "68"
@@ -43,7 +42,6 @@ _NOT_SIGNED = "override_notification_url is not used: no header signs it, and ch
 
 def push(call: Call, body: PaymentRequest) -> Ask:
     """Write the order down, let OVO ask the buyer, and answer when the buyer has decided or `ovo_timeout_s` is over."""
-    check_phone(body.ovo_info.ovo_id, "ovo_info.ovo_id")
     override = override_of(body.additional_info)
     details: dict[str, Any] = {"ovo_id": body.ovo_info.ovo_id}
     if override and not call.headers.get("signature", "").strip():
@@ -232,5 +230,4 @@ def _voidable(call: Call, body: VoidRequest) -> tuple[Order, Payment]:
 
 
 def _same_phone(one: str, other: str) -> bool:
-    check_phone(other, "ovo_info.ovo_id")
     return normalise_phone(one) == normalise_phone(other)

@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from gerbang.endpoint import BodySignature
-from gerbang.providers.wire import AdditionalInfo, Amount, InvoiceNumber, OrderEcho, Phone
+from gerbang.protocols.names import Phone
+from gerbang.providers.wire import AdditionalInfo, Amount, InvoiceNumber, OrderEcho
 
 _SIGNED = (
     ("order", "amount"),
