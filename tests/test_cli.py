@@ -822,15 +822,25 @@ def test_an_address_is_shown_without_its_password(address: str, shown: str) -> N
     assert shown_address(address) == shown
 
 
+def test_no_command_leaves_a_core_dump(tmp_path: Path) -> None:
+    """`gerbang vault rotate` and others open what the server sealed."""
+    code = (
+        "import resource; from click.testing import CliRunner; from gerbang.cli import main;"
+        f"CliRunner().invoke(main, ['vault', 'status', '--data', {str(tmp_path / 'none.db')!r}]);"
+        "print(resource.getrlimit(resource.RLIMIT_CORE))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "(0, 0)"
+
+
 def test_a_server_that_crashes_leaves_no_core_dump(server: Server) -> None:
     """Neither in a file nor handed to a program: it has card numbers, PINs and keys in memory."""
     if sys.platform != "linux":
-        code = "import resource; from gerbang.serving import forbid_core_dumps as f; f(); print(resource.getrlimit(resource.RLIMIT_CORE))"
+        code = "import resource; from gerbang.core_dumps import forbid_core_dumps as f; f(); print(resource.getrlimit(resource.RLIMIT_CORE))"
         assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "(0, 0)"
         return
     process = Path(f"/proc/{server.child.pid}")
     limit = next(line for line in (process / "limits").read_text().splitlines() if line.startswith("Max core file size"))
     assert limit.split()[4:6] == ["0", "0"]
     # A process that may not be dumped has its entries in /proc owned by root; under root, ask a child of our own.
-    code = "import ctypes; from gerbang.serving import forbid_core_dumps as f; f(); print(ctypes.CDLL(None).prctl(3))"
+    code = "import ctypes; from gerbang.core_dumps import forbid_core_dumps as f; f(); print(ctypes.CDLL(None).prctl(3))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "0"

@@ -2,11 +2,9 @@
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import logging
 import socket
-import sys
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -133,21 +131,6 @@ def affordable_connections(wanted: int) -> tuple[int, int]:
     if connections < wanted:
         log.warning("%s file descriptors allow %s connections, not %s; see: ulimit -n", soft, connections, wanted)
     return connections, min(_BACKLOG, share)
-
-
-def forbid_core_dumps() -> None:
-    """What this process has in memory (card numbers, PINs, keys) is never written to a disk when it crashes."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        # A dump that the kernel hands to a program (systemd-coredump, apport) asks for no limit.
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
-_PR_SET_DUMPABLE = 4
 
 
 def calm_garbage_collection() -> None:

@@ -7,6 +7,7 @@ import click
 from gerbang import __version__
 from gerbang.cli.lazy import LazyGroup
 from gerbang.cli.options import reads_settings
+from gerbang.core_dumps import forbid_core_dumps
 
 # name → where the command is, and the first line of its help: `gerbang --help` imports none of them, and `gerbang serve`
 # imports no other.
@@ -47,5 +48,7 @@ def main() -> None:
     Start with `gerbang demo`, or `gerbang serve` for the gateway alone. All other commands work beside a running
     server when they are given the same data: the same directory, --data, or settings.
     """
+    # Whatever the command is: those that open data may have keys, PINs and card numbers in memory.
+    forbid_core_dumps()
     if os.environ.get("NO_COLOR"):
         click.get_current_context().color = False

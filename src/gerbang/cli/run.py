@@ -15,7 +15,7 @@ import click
 from gerbang.cli.options import C, json_option, reads_settings, settings_from_options
 from gerbang.cli.show import print_json_line
 from gerbang.cli.trouble import Failure
-from gerbang.serving import bind, calm_garbage_collection, forbid_core_dumps, make_server
+from gerbang.serving import bind, calm_garbage_collection, make_server
 from gerbang.settings import Settings
 
 if TYPE_CHECKING:
@@ -136,7 +136,6 @@ def _gateway(settings: Settings, *, demo_base_url: str | None = None) -> "Gatewa
     from gerbang.app import Gateway
     from gerbang.cli.data import explains_opening
 
-    forbid_core_dumps()
     with explains_opening(settings):
         return Gateway(settings, demo_base_url=demo_base_url)
 

@@ -142,6 +142,8 @@ def check_payable(call: Call, customer: Account, amount: Rupiah) -> None:
 
 
 _URL_TYPES = ("PAY_RETURN", "PAY_NOTIFY")
+_NO_LETTERS = re.compile("[^A-Z]")
+_MEANT = {_NO_LETTERS.sub("", known) for known in _URL_TYPES}
 
 
 def _addresses(body: PurchaseRequest) -> dict[str, object]:
@@ -150,7 +152,8 @@ def _addresses(body: PurchaseRequest) -> dict[str, object]:
     name = "urlParam" if body.urlParam is not None else "urlParams"
     for index, param in enumerate(body.urlParam or body.urlParams or ()):
         field = f"{name}[{index}].url"
-        if param.type not in _URL_TYPES and param.type.upper() in _URL_TYPES:
+        if param.type not in _URL_TYPES and _NO_LETTERS.sub("", param.type.upper()) in _MEANT:
+            # Left aside, it would look as if it were taken, and the buyer would never come back.
             raise Refused(Reason.FIELD_INVALID, field=f"{name}[{index}].type")
         if param.type == "PAY_RETURN" and "return_url" not in found:
             if not is_absolute_url(param.url) and not (_is_deep_link(param) and _leads_to_an_app(param.url)):

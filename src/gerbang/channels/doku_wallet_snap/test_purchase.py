@@ -159,6 +159,8 @@ def test_a_purchase_is_opened_however_a_client_writes_it(partner: Partner, body:
         ({"urlParam": [RETURN | {"url": "data://text/html,x", "isDeepLink": True}]}, "4005401", "Invalid Field Format {urlParam[0].url}"),
         ({"urlParam": [RETURN | {"url": "tokoku://x"}]}, "4005401", "Invalid Field Format {urlParam[0].url}"),
         ({"urlParam": [RETURN, {"url": "tokoku://x", "type": "PAY_NOTIFY", "isDeepLink": "Y"}]}, "4005401", "Invalid Field Format {urlParam[1].url}"),
+        *[({"urlParam": [RETURN, {"url": "https://shop.example/b", "type": kind}]}, "4005401", "Invalid Field Format {urlParam[1].type}")
+          for kind in ("pay_return", "Pay_Notify", " PAY_RETURN ", "PAY-RETURN", "payReturn", "PAY NOTIFY")],
         ({"urlParam": [{"type": "PAY_RETURN"}]}, "4005402", "Invalid Mandatory Field {urlParam[0].url}"),
     ],
 )  # fmt: skip
