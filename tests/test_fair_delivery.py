@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gerbang.merchants import create
+from gerbang.merchants import MerchantOptions, create, update
 from gerbang.notifications import delivery
 from gerbang.notifications.outbox import enqueue
+from gerbang.protocols.snap.notification import KIND as SNAP
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.settings import SANDBOX_SECRET_KEY
 from gerbang.storage import Tx
@@ -58,9 +59,9 @@ def merchant() -> Iterator[Listener]:
         yield listening
 
 
-def queue_all(tx: Tx, urls: list[str], merchant_id: str) -> list[str]:
+def queue_all(tx: Tx, urls: list[str], merchant_id: str, *, kind: str = "nonsnap") -> list[str]:
     return [
-        enqueue(tx, merchant_id=merchant_id, order_id=f"ord_{n}", payment_id=f"pay_{merchant_id}_{n}", kind="nonsnap", url=url, body={}, now=NOON)
+        enqueue(tx, merchant_id=merchant_id, order_id=f"ord_{n}", payment_id=f"pay_{merchant_id}_{n}", kind=kind, url=url, body={}, now=NOON)
         for n, url in enumerate(urls)
     ]  # fmt: skip
 
@@ -122,6 +123,28 @@ def test_when_the_room_is_full_those_of_the_merchant_with_most_of_them_are_let_g
             attempts = [attempt for one in stuck for attempt in as_stored(process.database, one)[1]]
             assert attempts
             assert all("others needed the place" in (attempt.error or "") for attempt in attempts)
+            assert len(process.deliverer._tasks) <= 40
+    finally:
+        dead.stop()
+
+
+def test_those_that_wait_for_a_token_are_let_go_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They wait for one call that somebody else of them makes."""
+    monkeypatch.setattr(delivery, "_MAX_IN_FLIGHT", 40)
+    dead = Dead(100)
+    try:
+        with Delivering(str(tmp_path / "gerbang.db"), notification_timeout_s=30) as process:
+            process.database.transact_now(two_merchants)
+            options = MerchantOptions(snap_token_url=f"http://{dead.hosts[0]}:{dead.port}/token")
+            process.database.transact_now(lambda tx: update(tx, "BRN-DEAD", options=options))
+            urls = [f"http://{host}:{dead.port}/n" for host in dead.hosts]
+            stuck = process.database.transact_now(lambda tx: queue_all(tx, urls, "BRN-DEAD", kind=SNAP))
+
+            def let_go() -> list[str]:
+                errors = [attempt.error or "" for one in stuck for attempt in as_stored(process.database, one)[1]]
+                return [error for error in errors if "others needed the place" in error]
+
+            eventually(lambda: len(let_go()) >= 60)
             assert len(process.deliverer._tasks) <= 40
     finally:
         dead.stop()

@@ -6,7 +6,7 @@ import inspect
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 # endpoint costs a connection and holds up nobody.
 _SLOTS = 128
 _SLOT_S = 0.25
+_SHORT_SLOT_S = 0.06  # … of a merchant many of whose endpoints hang, so that the one that answers comes sooner
 _MERCHANT_SLOTS = 96  # most of one merchant …
 _RESERVED_SLOTS = 32  # … and what is left for merchants who have none
 _MAX_IN_FLIGHT = 1_024  # in all; half of the descriptors at most
@@ -266,7 +267,9 @@ class Deliverer:
         task = asyncio.current_task()
         assert task is not None
         looking_for.set(merchant.client_id)
-        slot = asyncio.get_running_loop().call_later(_SLOT_S, self._leave_slot, merchant.client_id, task)
+        hanging = self._of_merchant[merchant.client_id] - self._in_slots[merchant.client_id]
+        first_s = _SLOT_S if hanging < _MERCHANT_SLOTS else _SHORT_SLOT_S
+        slot = asyncio.get_running_loop().call_later(first_s, self._leave_slot, merchant.client_id, task)
         try:
             try:
                 attempt = await self._attempt(notification, merchant)
@@ -365,7 +368,26 @@ class Deliverer:
         if prepare is None:
             raise NotPrepared(f"this version delivers no notifications of the kind {notification.kind!r}")
         made = prepare(notification, merchant, target, real, self._post)
-        return await made if inspect.isawaitable(made) else made
+        if not inspect.isawaitable(made):
+            return made
+        began = time.perf_counter()
+        try:
+            async with self._patiently():
+                return await made
+        except TimeoutError:
+            raise NotPrepared(f"no token within {time.perf_counter() - began:.3g} s, and others needed the place") from None
+
+    @contextlib.asynccontextmanager
+    async def _patiently(self) -> AsyncIterator[asyncio.Timeout]:
+        """What this delivery waits for here it stops waiting for when others need the place."""
+        task = asyncio.current_task()
+        assert task is not None
+        patience = self._patience[task] = asyncio.timeout(None)
+        try:
+            async with patience:
+                yield patience
+        finally:
+            self._patience.pop(task, None)
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str], string_to_sign: str) -> Exchange:
         """A call that has to come before the notification. Its answer is read whole, within reason."""
@@ -387,16 +409,16 @@ class Deliverer:
         status: int | None = None
         answer_headers: dict[str, str] = {}
         answer, error = "", None
-        patience, task = asyncio.timeout(None), asyncio.current_task()
-        assert task is not None
+        patience = asyncio.timeout(None)
         try:
             session = await self._client()
-            async with patience:
-                self._patience[task] = patience
-                async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
-                    status = response.status
-                    answer_headers = _kept_headers(response)
-                    answer = await _start_of_body(response, wait_s=wait_s, most=most)
+            async with (
+                self._patiently() as patience,
+                session.post(url, data=body, headers=headers, allow_redirects=False) as response,
+            ):
+                status = response.status
+                answer_headers = _kept_headers(response)
+                answer = await _start_of_body(response, wait_s=wait_s, most=most)
         except aiohttp.ConnectionTimeoutError:
             error = f"no connection within {self._settings.notification_connect_timeout_s:g} s"
         except TimeoutError:
@@ -410,8 +432,6 @@ class Deliverer:
         except Exception as failure:
             log.exception("calling %s", url.origin())
             error = f"{type(failure).__name__}: {failure}"
-        finally:
-            self._patience.pop(task, None)
         return Exchange(str(url), _ms_since(began), dict(headers), "", status, answer_headers, answer, error)
 
     async def _client(self) -> "aiohttp.ClientSession":
