@@ -217,7 +217,7 @@ class Purchase(Deed):
         self.customer.api.purchase(reference=self.reference, amount=self.amount, return_url=BACK)
 
     def _pay(self, page: str) -> bool:
-        """What the browser does. False: the PIN is blocked, after attempts that kills interrupted."""
+        """What the browser does. False: the PIN is blocked, after attempts that kills interrupted, or they still count as under way."""
         server = self.customer.server
         try:
             shown = server.request("GET", page).body.decode()
@@ -228,7 +228,7 @@ class Purchase(Deed):
             answer = server.request("POST", page, sent, {"Content-Type": "application/x-www-form-urlencoded"})
         except (OSError, http.client.HTTPException) as gone:
             raise DokuUnreachable(str(gone), request_id=self.reference) from gone
-        if answer.status == 422 and b'name="pin"' not in answer.body:
+        if answer.status == 503 or (answer.status == 422 and b'name="pin"' not in answer.body):
             return False
         assert answer.status == 303, answer.body
         assert answer.headers["location"].startswith(BACK + "?")

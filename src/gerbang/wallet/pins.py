@@ -32,7 +32,7 @@ from gerbang.wallet.otp import CodeOutcome, check_code, send_code
 MAX_WRONG_PINS = 3
 PIN_BLOCK = timedelta(minutes=30)
 
-_DEAD_AFTER = timedelta(seconds=60)  # no hash takes that long: whoever reserved the try is gone
+_DEAD_AFTER = timedelta(seconds=20)  # no hash takes that long: whoever reserved the try is gone
 _LONGEST_WAIT = timedelta(seconds=5)
 _LOOK_AGAIN = timedelta(milliseconds=20)
 _FORGOTTEN_AFTER = timedelta(days=1)
