@@ -317,7 +317,7 @@ def test_a_stop_takes_in_who_has_knocked(serving: Callable[..., Served]):
         assert idle.recv(65_536).endswith(b"1 0")
         pair = held.enter_context(served.connect())
         pair.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n" + request)
-        eventually(lambda: served.app.begun == 1)
+        eventually(lambda: served.app.begun == 2)
         served.server.should_exit = True
         # It notices within a tenth of a second; by then these have come.
         late = [held.enter_context(served.connect()) for _ in range(20)]

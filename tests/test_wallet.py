@@ -318,7 +318,10 @@ def test_waiting_for_tries_whose_process_died_does_not_keep_them_alive(
     for _ in range(2):
         with pytest.raises(StorageBusy):
             guess(database, PIN)
-        database.transact_now(lambda tx: tx.execute("update pin_count set touched_real_at = touched_real_at - 30001"))
+        more_than_half = {"ms": pins._DEAD_AFTER / timedelta(milliseconds=2) + 1}
+        database.transact_now(
+            lambda tx, ms=more_than_half: tx.execute("update pin_count set touched_real_at = touched_real_at - :ms", ms)
+        )
 
     assert guess(database, PIN).outcome is PinOutcome.BLOCKED
     later = datetime.now(UTC) + PIN_BLOCK
