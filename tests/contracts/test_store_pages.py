@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_core_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from gerbang.channel import all_channels
 from gerbang.web.views import Lang
-from support.browser import each_in_a_view
+from support.browser import each_in_a_view, violations
 from support.gateway import RunningGateway, lent_gateway
 from support.provider_orders import Shop
+from support.windows import Windows, assert_fits
 
 pytestmark = pytest.mark.browser
 
@@ -26,7 +26,6 @@ SAMPLE: dict[str, Any] = {
     "online_to_offline_info": {"expired_time": 60, "reusable_status": False},
     "customer": {"name": "Anton Budiman"},
 }
-SIZES = {"phone": (360, 740), "desktop": (1280, 900)}
 VIEWS: list[tuple[str, Lang]] = [("phone", "id"), ("desktop", "en")]
 if os.environ.get("GERBANG_SCREENSHOTS"):
     VIEWS += [("phone", "en"), ("desktop", "id")]
@@ -56,33 +55,22 @@ def prepared(shop: Shop, state: str) -> str:
 
 @pytest.mark.parametrize(("state", "device", "lang"), each_in_a_view(("waiting", "reusable", "paid", "expired"), VIEWS))
 def test_a_codes_page_is_accessible_and_fits_every_window(
-    browser: Browser, shop: Shop, state: str, device: str, lang: Lang
+    windows: Windows, shop: Shop, state: str, device: str, lang: Lang
 ) -> None:
-    width, height = SIZES[device]
-    page = browser.new_page(viewport={"width": width, "height": height})
-    trouble: list[str] = []
-    page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
+    page = windows.open(device)
     page.goto(f"{prepared(shop, state)}?lang={lang}")
     if directory := os.environ.get("GERBANG_SCREENSHOTS"):
         Path(directory).mkdir(parents=True, exist_ok=True)
         page.screenshot(path=f"{directory}/how-to-pay-{shop.code}-{state}-{device}-{lang}.png", full_page=True)
 
-    violations = Axe().run(page)["violations"]
-
-    assert violations == [], [(one["id"], [node["html"] for node in one["nodes"]]) for one in violations]
-    for width, height in ((320, 400), (320, 640), SIZES[device], (800, 500)):
-        page.set_viewport_size({"width": width, "height": height})
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide <= 0, f"{state} scrolls sideways by {wide} px at {width}"
-    assert trouble == []
-    page.close()
+    assert violations(page) == []
+    assert_fits(page, device)
 
 
 @pytest.mark.parametrize("script", [True, False])
-def test_from_the_codes_page_to_the_till_and_paid(browser: Browser, shop: Shop, *, script: bool) -> None:
+def test_from_the_codes_page_to_the_till_and_paid(windows: Windows, shop: Shop, *, script: bool) -> None:
     """With a script the code's page says so by itself; without one when it is loaded again."""
-    context = browser.new_context(java_script_enabled=script, locale="en-US")
-    page = context.new_page()
+    page = windows.open("desktop", script=script, locale="en-US")
     address = prepared(shop, "waiting")
     page.goto(address)
     code = page.locator(".paycode .digits").inner_text().replace("\n", "").replace(" ", "")
@@ -96,7 +84,6 @@ def test_from_the_codes_page_to_the_till_and_paid(browser: Browser, shop: Shop, 
         page.goto(address)
     expect(page.get_by_role("heading", name="Payment")).to_be_visible(timeout=15_000)
     expect(page.get_by_text(code)).to_be_visible()
-    context.close()
 
 
 def till_beside(page: Page) -> Page:

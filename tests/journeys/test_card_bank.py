@@ -7,9 +7,10 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import expect
 
 from support.browser import in_view
-from support.card_tab import CHALLENGED, DECLINED, KNOWN, Buyer, Tabs, seen
+from support.card_tab import CHALLENGED, DECLINED, KNOWN, Buyer, seen
 from support.gateway import RunningGateway
 from support.listener import Listener
+from support.windows import Windows
 
 pytestmark = pytest.mark.browser
 
@@ -18,9 +19,9 @@ SILENT = "4555550000300009"  # the bank asks; then nobody answers
 
 
 def test_going_back_and_reloading_after_paying_never_pays_again(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows
 ) -> None:
-    page = tab.open()
+    page = windows.open()
     buyer = Buyer(sqlite_gateway, merchant, page).open()
     buyer.pay(CHALLENGED)
     buyer.enter_code()
@@ -45,8 +46,10 @@ def test_going_back_and_reloading_after_paying_never_pays_again(
     assert len(merchant.wait_for(1)) == 1
 
 
-def test_a_payment_sent_again_by_hand_is_the_same_payment(sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs) -> None:
-    page = tab.open(java_script_enabled=False)
+def test_a_payment_sent_again_by_hand_is_the_same_payment(
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows
+) -> None:
+    page = windows.open(script=False)
     buyer = Buyer(sqlite_gateway, merchant, page).open()
     key = str(page.locator("form.cardform input[name=form]").get_attribute("value"))
     fields: dict[str, str | float | bool] = {
@@ -68,9 +71,9 @@ def test_a_payment_sent_again_by_hand_is_the_same_payment(sqlite_gateway: Runnin
 
 @pytest.mark.parametrize("number", [KNOWN, DECLINED])
 def test_a_double_click_on_pay_tries_the_card_once(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, number: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, number: str
 ) -> None:
-    page = tab.open()
+    page = windows.open(fresh=True)
     buyer = Buyer(sqlite_gateway, merchant, page).open()
     sent: list[str] = []
     page.on("request", lambda one: sent.append(one.url) if one.method == "POST" else None)
@@ -84,9 +87,9 @@ def test_a_double_click_on_pay_tries_the_card_once(
 
 
 def test_leaving_the_bank_and_paying_with_another_card_pays_once(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows
 ) -> None:
-    page, other_tab = tab.open(), tab.open()
+    page, other_tab = windows.open(), windows.open()
     buyer = Buyer(sqlite_gateway, merchant, page).open()
     buyer.pay(CHALLENGED)
     expect(buyer.bank.locator("#code")).to_be_visible()
@@ -106,10 +109,10 @@ def test_leaving_the_bank_and_paying_with_another_card_pays_once(
 
 @in_view("desktop-en")
 def test_three_wrong_codes_end_the_verification_and_another_card_pays(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     buyer = Buyer(sqlite_gateway, merchant, page).open(lang)
     buyer.pay(CHALLENGED)
 
@@ -132,9 +135,9 @@ def test_three_wrong_codes_end_the_verification_and_another_card_pays(
     ("button", "words"), [("cancel", "Verifikasi bank dibatalkan"), ("expire", "Waktu verifikasi habis")], ids=["cancel", "time"]
 )
 def test_what_ended_the_verification_is_told_apart(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, button: str, words: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, button: str, words: str
 ) -> None:
-    page = tab.open()
+    page = windows.open()
     buyer = Buyer(sqlite_gateway, merchant, page).open()
     buyer.pay(CHALLENGED)
 
@@ -148,10 +151,10 @@ def test_what_ended_the_verification_is_told_apart(
 
 @in_view("phone-id")
 def test_while_the_bank_is_silent_the_page_waits_and_then_offers_to_try_again(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     buyer = Buyer(sqlite_gateway, merchant, page).open(lang)
 
     buyer.pay(SILENT)
@@ -170,10 +173,10 @@ def test_while_the_bank_is_silent_the_page_waits_and_then_offers_to_try_again(
 
 @in_view("desktop-en")
 def test_the_countdown_ends_in_a_page_that_cannot_be_paid(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     buyer = Buyer(sqlite_gateway, merchant, page)
     minutes = sqlite_gateway.gateway.settings.card_page_expiry_min
     sqlite_gateway.control("POST", "/clock", {"advance_s": minutes * 60 - 4})

@@ -7,9 +7,10 @@ import pytest
 from playwright.sync_api import expect
 
 from support.browser import in_view
-from support.card_tab import BCA, CHALLENGED, DECLINED, DISCLAIMER, KNOWN, Buyer, Tabs, seen
+from support.card_tab import BCA, CHALLENGED, DECLINED, DISCLAIMER, KNOWN, Buyer, seen
 from support.gateway import RunningGateway
 from support.listener import Listener
+from support.windows import Windows
 
 pytestmark = pytest.mark.browser
 
@@ -24,10 +25,10 @@ DARK = {
 
 @in_view("desktop-en")
 def test_installments_appear_once_the_card_is_known(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     buyer = Buyer(sqlite_gateway, merchant, page, amount=1_200_000).open(lang)
     expect(page.locator("[data-plans]")).to_be_hidden()
 
@@ -45,7 +46,7 @@ def test_installments_appear_once_the_card_is_known(
     seen(page, f"paid-in-installments-{view}")
     told = merchant.wait_for(1)[0].json()
     assert told["order"]["amount"] == 1_200_000
-    page = tab.open()
+    page = windows.open()
     other = Buyer(sqlite_gateway, merchant, page, amount=1_200_000).open()
     other.fill(BCA)
     expect(page.locator("[data-plans]")).to_be_visible()
@@ -55,10 +56,10 @@ def test_installments_appear_once_the_card_is_known(
 
 @in_view("phone-id")
 def test_a_promo_shows_while_typing_and_is_what_is_charged(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     override = {"promo": [{"bin": "411111", "discount_amount": 29_000}]}
     buyer = Buyer(sqlite_gateway, merchant, page, override_configuration=override).open(lang)
     struck = page.locator(".was s")
@@ -84,9 +85,9 @@ def test_a_promo_shows_while_typing_and_is_what_is_charged(
 
 
 def test_a_card_the_shop_does_not_take_is_refused_while_typing(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows
 ) -> None:
-    page = tab.open()
+    page = windows.open(fresh=True)
     buyer = Buyer(sqlite_gateway, merchant, page, override_configuration={"allow_bin": ["557338"]}).open()
     posts: list[str] = []
     page.on("request", lambda sent: posts.append(sent.url) if sent.method == "POST" else None)
@@ -105,10 +106,10 @@ def test_a_card_the_shop_does_not_take_is_refused_while_typing(
 
 @in_view("desktop-en")
 def test_nothing_is_paid_before_the_disclaimer_is_ticked(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     buyer = Buyer(sqlite_gateway, merchant, page, additional_info={"disclaimer": DISCLAIMER}).open(lang)
 
     expect(page.get_by_text(DISCLAIMER[lang])).to_be_visible()
@@ -125,17 +126,17 @@ def test_nothing_is_paid_before_the_disclaimer_is_ticked(
 
 @in_view("phone-id")
 def test_fields_are_checked_in_the_browser_with_the_words_of_the_server(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     buyer = Buyer(sqlite_gateway, merchant, page).open(lang)
 
     buyer.pay("4111111111111112", expiry="12/24", cvv="12")
     expect(buyer.alert).to_be_focused()
     by_script = [page.locator(f"#{name}-error").inner_text().strip() for name in ("number", "expiry", "cvv")]
     seen(page, f"field-errors-{view}")
-    plain = tab.open(size, java_script_enabled=False)
+    plain = windows.open(size, script=False)
     other = Buyer(sqlite_gateway, merchant, plain).open(lang)
     other.pay("4111111111111112", expiry="12/24", cvv="12")
 
@@ -144,10 +145,10 @@ def test_fields_are_checked_in_the_browser_with_the_words_of_the_server(
 
 @in_view("desktop-en")
 def test_cancelling_tells_the_merchant_and_moves_nothing(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     buyer = Buyer(sqlite_gateway, merchant, page).open(lang)
     buyer.fill(KNOWN)
 
@@ -162,10 +163,10 @@ def test_cancelling_tells_the_merchant_and_moves_nothing(
 
 @in_view("phone-id")
 def test_a_dark_shop_gets_a_dark_page_all_the_way(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     override = {"themes": {"language": lang.upper(), **DARK}, "promo": [{"bin": "5573", "discount_amount": 9_000}]}
     buyer = Buyer(sqlite_gateway, merchant, page, override_configuration=override)
     page.goto(buyer.url)  # no language asked for: the shop's
@@ -188,8 +189,8 @@ def test_a_dark_shop_gets_a_dark_page_all_the_way(
     seen(page, f"dark-paid-{view}")
 
 
-def test_a_page_replaced_by_a_newer_one_says_so(sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs) -> None:
-    page = tab.open()
+def test_a_page_replaced_by_a_newer_one_says_so(sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows) -> None:
+    page = windows.open()
     buyer = Buyer(sqlite_gateway, merchant, page)
     body = {"order": {"amount": 20_000, "invoice_number": buyer.invoice}, "customer": {"email": "siti@contoh.id"}}
     assert sqlite_gateway.signed("POST", "/credit-card/v1/payment-page", body).status == 200
@@ -204,9 +205,9 @@ def test_a_page_replaced_by_a_newer_one_says_so(sqlite_gateway: RunningGateway, 
 
 
 @in_view("desktop-en")
-def test_a_wrong_address_says_so(sqlite_gateway: RunningGateway, tab: Tabs, view: str) -> None:
+def test_a_wrong_address_says_so(sqlite_gateway: RunningGateway, windows: Windows, view: str) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
 
     answer = page.goto(f"{sqlite_gateway.url}/credit-card/pay/pay_NOSUCH?lang={lang}")
 
@@ -217,10 +218,10 @@ def test_a_wrong_address_says_so(sqlite_gateway: RunningGateway, tab: Tabs, view
 
 @in_view("phone-id")
 def test_a_test_card_of_the_bar_fills_the_form_in(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     buyer = Buyer(sqlite_gateway, merchant, page).open(lang)
 
     page.locator(".bar summary").click()
@@ -235,9 +236,9 @@ def test_a_test_card_of_the_bar_fills_the_form_in(
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["script", "no-script"])
 def test_a_tester_chooses_what_the_bank_answers_whatever_the_card(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, scripts: bool
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, scripts: bool
 ) -> None:
-    page = tab.open(java_script_enabled=scripts)
+    page = windows.open(script=scripts)
     buyer = Buyer(sqlite_gateway, merchant, page).open("en")
 
     def choose(code: str, three_ds: str) -> None:
@@ -262,8 +263,8 @@ def test_a_tester_chooses_what_the_bank_answers_whatever_the_card(
     assert [one["amount"] for one in buyer.transfers] == [179_000]
 
 
-def test_outcomes_that_do_not_exist_change_nothing(sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs) -> None:
-    page = tab.open()
+def test_outcomes_that_do_not_exist_change_nothing(sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows) -> None:
+    page = windows.open()
     buyer = Buyer(sqlite_gateway, merchant, page).open()
 
     unstorable = {"response_code": "0\x000"}
@@ -275,8 +276,8 @@ def test_outcomes_that_do_not_exist_change_nothing(sqlite_gateway: RunningGatewa
     buyer.sees("paid")
 
 
-def test_the_page_is_light(sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs) -> None:
-    page = tab.open()
+def test_the_page_is_light(sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows) -> None:
+    page = windows.open(fresh=True)
     bytes_of: dict[str, int] = {}
     page.on("response", lambda answer: bytes_of.update({answer.url: len(gzip.compress(answer.body(), 9))}))
     buyer = Buyer(sqlite_gateway, merchant, page).open()

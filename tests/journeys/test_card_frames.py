@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.card_tab import BCA, CHALLENGED, DISCLAIMER, KNOWN, Buyer, Tabs, assert_accessible
+from support.card_tab import BCA, CHALLENGED, DISCLAIMER, KNOWN, Buyer, assert_accessible
 from support.gateway import RunningGateway
 from support.listener import Listener
+from support.windows import Windows
 
 pytestmark = pytest.mark.browser
 
@@ -28,10 +29,10 @@ EMBED = """([url, width, height]) => {
 
 @pytest.mark.parametrize("size", [(800, 500), (320, 400)], ids=["800x500", "320x400"])
 def test_in_a_frame_of_another_site_the_buyer_pays_and_comes_back_in_the_whole_window(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, size: tuple[int, int]
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, size: tuple[int, int]
 ) -> None:
     width, height = size
-    page = tab.open((width + 40, height + 40))
+    page = windows.open((width + 40, height + 40))
     page.goto(merchant.url("/shop").replace("127.0.0.1", "localhost"))  # another site: no cookie of ours would survive
     embedded = page.frame_locator("iframe[title=Pembayaran]")
     buyer = Buyer(sqlite_gateway, merchant, embedded)
@@ -67,9 +68,9 @@ def picture(page: Page, name: str) -> None:
 
 
 def test_with_auto_redirect_a_frame_gives_the_window_back_by_itself(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows
 ) -> None:
-    page = tab.open("desktop")
+    page = windows.open("desktop")
     page.goto(merchant.url("/shop").replace("127.0.0.1", "localhost"))
     buyer = Buyer(sqlite_gateway, merchant, page.frame_locator("iframe[title=Pembayaran]"), order={"auto_redirect": True})
     page.evaluate(EMBED, [f"{buyer.url}?lang=id", 800, 500])
@@ -81,9 +82,9 @@ def test_with_auto_redirect_a_frame_gives_the_window_back_by_itself(
 
 
 def test_with_auto_redirect_the_buyer_goes_to_the_merchant_at_once(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows
 ) -> None:
-    page = tab.open()
+    page = windows.open()
     paid = Buyer(sqlite_gateway, merchant, page, order={"auto_redirect": True}).open()
     paid.pay(CHALLENGED)
     paid.enter_code()
@@ -95,8 +96,10 @@ def test_with_auto_redirect_the_buyer_goes_to_the_merchant_at_once(
     assert cancelled.status == "FAILED"
 
 
-def test_everything_works_without_javascript_at_320_pixels(sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs) -> None:
-    page = tab.open((320, 640), java_script_enabled=False)
+def test_everything_works_without_javascript_at_320_pixels(
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows
+) -> None:
+    page = windows.open((320, 640), script=False)
     buyer = Buyer(sqlite_gateway, merchant, page, additional_info={"disclaimer": DISCLAIMER}).open()
 
     page.locator("summary", has_text="Kartu uji").click()
@@ -126,9 +129,9 @@ def test_everything_works_without_javascript_at_320_pixels(sqlite_gateway: Runni
 
 
 def test_installments_without_javascript_are_asked_for_after_the_card(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows
 ) -> None:
-    page = tab.open((320, 640), java_script_enabled=False)
+    page = windows.open((320, 640), script=False)
     buyer = Buyer(sqlite_gateway, merchant, page, amount=1_200_000).open()
 
     buyer.pay(BCA)

@@ -6,9 +6,10 @@ import pytest
 from playwright.sync_api import expect
 
 from support.browser import in_view
-from support.card_tab import CHALLENGED, DECLINED, KNOWN, Buyer, Tabs, seen
+from support.card_tab import CHALLENGED, DECLINED, KNOWN, Buyer, seen
 from support.gateway import RunningGateway
 from support.listener import Listener
+from support.windows import Windows
 
 pytestmark = pytest.mark.browser
 
@@ -19,10 +20,10 @@ AMEX = "378282246310005"
 
 @in_view("phone-id")
 def test_a_buyer_types_a_card_enters_the_banks_code_and_the_merchant_hears_of_it(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     buyer = Buyer(sqlite_gateway, merchant, page).open(lang)
 
     expect(page.locator("html")).to_have_attribute("lang", lang)
@@ -58,8 +59,10 @@ def test_a_buyer_types_a_card_enters_the_banks_code_and_the_merchant_hears_of_it
     seen(page, f"already-paid-{view}")
 
 
-def test_a_card_the_bank_knows_pays_without_a_question(sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs) -> None:
-    buyer = Buyer(sqlite_gateway, merchant, tab.open()).open()
+def test_a_card_the_bank_knows_pays_without_a_question(
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows
+) -> None:
+    buyer = Buyer(sqlite_gateway, merchant, windows.open()).open()
 
     buyer.pay(KNOWN)
 
@@ -70,10 +73,10 @@ def test_a_card_the_bank_knows_pays_without_a_question(sqlite_gateway: RunningGa
 
 @in_view("desktop-en")
 def test_a_declined_card_is_explained_and_another_one_pays(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     buyer = Buyer(sqlite_gateway, merchant, page).open(lang)
     page.locator("#name").fill("SITI RAHMAWATI")
 
@@ -93,10 +96,10 @@ def test_a_declined_card_is_explained_and_another_one_pays(
 
 @in_view("phone-id")
 def test_after_the_last_attempt_the_page_says_so_and_the_merchant_too(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     buyer = Buyer(sqlite_gateway, merchant, page).open(lang)
 
     for tried in range(1, 5):
@@ -116,10 +119,10 @@ def test_after_the_last_attempt_the_page_says_so_and_the_merchant_too(
 
 @in_view("desktop-en")
 def test_a_saved_card_pays_with_its_cvv_alone_and_can_be_removed(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     customer = {"id": f"C-{uuid.uuid4().hex[:8]}"}
     first = Buyer(sqlite_gateway, merchant, page, customer=customer).open(lang)
     page.locator("#save").check()
@@ -149,8 +152,8 @@ def test_a_saved_card_pays_with_its_cvv_alone_and_can_be_removed(
     third.sees("paid")
 
 
-def test_an_amex_card_has_its_own_shape(sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs) -> None:
-    page = tab.open()
+def test_an_amex_card_has_its_own_shape(sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows) -> None:
+    page = windows.open()
     buyer = Buyer(sqlite_gateway, merchant, page).open()
 
     page.locator("#number").press_sequentially(AMEX)
@@ -161,8 +164,8 @@ def test_an_amex_card_has_its_own_shape(sqlite_gateway: RunningGateway, merchant
     buyer.sees("paid")
 
 
-def test_moto_asks_neither_for_a_cvv_nor_for_a_code(sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs) -> None:
-    page = tab.open()
+def test_moto_asks_neither_for_a_cvv_nor_for_a_code(sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows) -> None:
+    page = windows.open()
     buyer = Buyer(sqlite_gateway, merchant, page, payment={"type": "MOTO"}).open()
 
     expect(page.locator("#cvv")).to_have_count(0)
@@ -172,8 +175,10 @@ def test_moto_asks_neither_for_a_cvv_nor_for_a_code(sqlite_gateway: RunningGatew
     buyer.sees("paid")
 
 
-def test_recurring_asks_for_the_cvv_the_first_time_only(sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs) -> None:
-    page = tab.open()
+def test_recurring_asks_for_the_cvv_the_first_time_only(
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows
+) -> None:
+    page = windows.open()
     customer = {"id": f"C-{uuid.uuid4().hex[:8]}"}
     first = Buyer(sqlite_gateway, merchant, page, customer=customer, payment={"type": "RECURRING"}).open()
     seen(page, "recurring-first")
@@ -191,10 +196,10 @@ def test_recurring_asks_for_the_cvv_the_first_time_only(sqlite_gateway: RunningG
 
 @in_view("phone-id")
 def test_an_authorisation_says_that_the_money_is_held(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     buyer = Buyer(sqlite_gateway, merchant, page, payment={"type": "AUTHORIZE"}).open(lang)
 
     buyer.pay(KNOWN)

@@ -7,11 +7,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from gerbang.channel import Channel, all_channels
-from support.card_tab import Tabs, seen
+from support.card_tab import seen
 from support.gateway import RunningGateway, lent_gateway
 from support.listener import Listener, Received
 from support.notifying import eventually
 from support.rooms import Opened, Rooms, send
+from support.windows import Windows
 
 pytestmark = pytest.mark.browser
 
@@ -60,10 +61,10 @@ def find_at_the_desk(page: Page, order: Opened) -> None:
 
 @pytest.mark.parametrize("channel", ROOMS)
 def test_a_buyer_found_at_the_desk_pays_and_the_merchant_hears_of_it(
-    rooms: Rooms, channel: Channel, merchant: Listener, tab: Tabs
+    rooms: Rooms, channel: Channel, merchant: Listener, windows: Windows
 ) -> None:
     """S3-52 … S3-56, S4-29 … S4-31, D-8."""
-    order, page = an_order(rooms, channel, merchant), tab.open("phone")
+    order, page = an_order(rooms, channel, merchant), windows.open("phone")
 
     find_at_the_desk(page, order)
     expect(page.locator("main")).to_contain_text(f"{order.payment['amount']:,}".replace(",", "."))
@@ -85,9 +86,9 @@ def test_a_buyer_found_at_the_desk_pays_and_the_merchant_hears_of_it(
 
 @pytest.mark.parametrize("channel", ROOMS)
 def test_a_buyer_who_lets_the_time_pass_finds_it_over_and_nobody_paid(
-    rooms: Rooms, channel: Channel, merchant: Listener, tab: Tabs
+    rooms: Rooms, channel: Channel, merchant: Listener, windows: Windows
 ) -> None:
-    order, page = an_order(rooms, channel, merchant), tab.open("phone")
+    order, page = an_order(rooms, channel, merchant), windows.open("phone")
     find_at_the_desk(page, order)
 
     order.over()
@@ -103,8 +104,8 @@ def test_a_buyer_who_lets_the_time_pass_finds_it_over_and_nobody_paid(
     rooms.running.control("POST", "/clock", {"reset": True})
 
 
-def test_the_desk_lists_each_of_them(rooms: Rooms, tab: Tabs) -> None:
-    page = tab.open("desktop")
+def test_the_desk_lists_each_of_them(rooms: Rooms, windows: Windows) -> None:
+    page = windows.open("desktop")
     page.goto(f"{rooms.running.url}/simulators?lang=en")
 
     for channel in all_channels().values():

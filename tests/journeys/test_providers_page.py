@@ -11,10 +11,11 @@ from playwright.sync_api import Page, expect
 
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from support.browser import in_view
-from support.card_tab import Tabs, seen
+from support.card_tab import seen
 from support.gateway import RunningGateway
 from support.listener import Listener, Received
 from support.notifying import eventually
+from support.windows import Windows
 
 pytestmark = pytest.mark.browser
 
@@ -142,11 +143,11 @@ class Indodana(Sale):
 
 @in_view("phone-id")
 def test_the_shops_form_leads_to_linkaja_and_back_and_the_merchant_hears_of_it(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     """S4-01, S4-23 … S4-26, S4-29 … S4-31."""
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     sale = LinkAja(sqlite_gateway, merchant, page)
 
     sale.leave_the_shop()
@@ -172,11 +173,11 @@ def test_the_shops_form_leads_to_linkaja_and_back_and_the_merchant_hears_of_it(
 
 @in_view("desktop-en")
 def test_a_buyer_who_cancels_at_linkaja_is_back_at_the_shop(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     """S4-10, S4-30."""
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     sale = LinkAja(sqlite_gateway, merchant, page)
 
     sale.open(lang)
@@ -194,10 +195,10 @@ def test_a_buyer_who_cancels_at_linkaja_is_back_at_the_shop(
 
 @in_view("phone-en")
 def test_after_its_time_nobody_can_pay_at_linkaja(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     sale = LinkAja(sqlite_gateway, merchant, page)
     sale.open(lang)
 
@@ -212,9 +213,11 @@ def test_after_its_time_nobody_can_pay_at_linkaja(
     sale.assert_clean()
 
 
-def test_an_old_page_of_an_invoice_opened_again_is_over(sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs) -> None:
+def test_an_old_page_of_an_invoice_opened_again_is_over(
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows
+) -> None:
     """D-9."""
-    page = tab.open()
+    page = windows.open()
     first = LinkAja(sqlite_gateway, merchant, page)
     first.open("id")
     again = LinkAja(sqlite_gateway, merchant, page, invoice=first.invoice)
@@ -235,11 +238,11 @@ def test_an_old_page_of_an_invoice_opened_again_is_over(sqlite_gateway: RunningG
 
 @in_view("desktop-id")
 def test_a_buyer_chooses_how_long_to_pay_agrees_and_is_back_at_the_shop(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     """S3-01, S3-02, S3-52 … S3-54, S3-56."""
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     sale = Indodana(sqlite_gateway, merchant, page)
 
     sale.open(lang)
@@ -269,11 +272,11 @@ def test_a_buyer_chooses_how_long_to_pay_agrees_and_is_back_at_the_shop(
 
 @in_view("phone-en")
 def test_a_buyer_who_cancels_at_indodana_goes_to_the_page_for_that(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     """S3-21, S3-55."""
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     sale = Indodana(sqlite_gateway, merchant, page)
 
     sale.open(lang)
@@ -288,10 +291,10 @@ def test_a_buyer_who_cancels_at_indodana_goes_to_the_page_for_that(
 
 @in_view("desktop-en")
 def test_an_order_that_expired_at_indodana_says_so_and_leads_to_the_cancel_page(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     sale = Indodana(sqlite_gateway, merchant, page)
     sale.open(lang)
     sale.choose(3)
@@ -306,9 +309,11 @@ def test_an_order_that_expired_at_indodana_says_so_and_leads_to_the_cancel_page(
     assert sale.told() == []
 
 
-def test_without_a_callback_url_the_last_page_is_indodanas(sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs) -> None:
+def test_without_a_callback_url_the_last_page_is_indodanas(
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows
+) -> None:
     """S3-20: callback_url is optional."""
-    page = tab.open()
+    page = windows.open()
     sale = Indodana(sqlite_gateway, merchant, page, callback_url=None)
 
     sale.open("id")
@@ -326,11 +331,11 @@ def test_without_a_callback_url_the_last_page_is_indodanas(sqlite_gateway: Runni
 @pytest.mark.parametrize("script", [True, False], ids=["with JavaScript", "without"])
 @in_view("phone-id")
 def test_a_buyer_waits_for_a_slow_answer_and_is_sent_on(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str, script: bool
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str, script: bool
 ) -> None:
     """Nobody has to press anything: the page asks by itself."""
     size, lang = view.split("-")
-    page = tab.open(size, java_script_enabled=script)
+    page = windows.open(size, script=script)
     sale = LinkAja(sqlite_gateway, merchant, page)
 
     sale.open(lang)
@@ -348,10 +353,10 @@ def test_a_buyer_waits_for_a_slow_answer_and_is_sent_on(
 
 @in_view("desktop-id")
 def test_a_silent_counterparty_keeps_the_buyer_waiting_until_the_order_is_over(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     sale = Indodana(sqlite_gateway, merchant, page)
 
     sale.open(lang)
@@ -367,10 +372,10 @@ def test_a_silent_counterparty_keeps_the_buyer_waiting_until_the_order_is_over(
 
 @in_view("desktop-en")
 def test_money_that_comes_too_late_goes_back_and_the_page_says_so(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs, view: str
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows, view: str
 ) -> None:
     size, lang = view.split("-")
-    page = tab.open(size)
+    page = windows.open(size)
     sale = LinkAja(sqlite_gateway, merchant, page)
 
     sale.open(lang)
@@ -390,9 +395,9 @@ def test_money_that_comes_too_late_goes_back_and_the_page_says_so(
 
 
 def test_everything_at_linkaja_and_indodana_works_without_javascript_at_320_pixels(
-    sqlite_gateway: RunningGateway, merchant: Listener, tab: Tabs
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows
 ) -> None:
-    page = tab.open((320, 640), java_script_enabled=False)
+    page = windows.open((320, 640), script=False)
     paid, signed = LinkAja(sqlite_gateway, merchant, page), Indodana(sqlite_gateway, merchant, page)
 
     paid.open("id")

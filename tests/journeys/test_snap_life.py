@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from axe_core_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from gerbang.client import DokuError, SnapClient, SnapCustomer, verify_snap_notification, verify_token_request
 from gerbang.web import i18n
@@ -24,6 +24,7 @@ from support.listener import Listener
 from support.notifying import eventually
 from support.snap import PRIVATE_PEM, PUBLIC_PEM
 from support.snap_merchant import NOTIFY_PATH, SnapMerchant
+from support.windows import Windows
 
 pytestmark = pytest.mark.browser
 
@@ -31,7 +32,6 @@ CLIENT_ID, SECRET_KEY = "BRN-0331-1711843200000", "SK-pasar-senja-0331"
 SHOP = "Pasar Senja"
 NAME, PIN, WRONG_PIN = "Rina Kusuma", "274913", "918273"
 DAY_S = 86_400
-SIZES = {"phone": (375, 740), "desktop": (1280, 900)}
 VIEWS: tuple[tuple[str, Lang], ...] = (("phone", "id"), ("desktop", "en"))
 
 
@@ -88,18 +88,9 @@ class Browsing:
 @pytest.fixture(
     params=[VIEWS[0], *[pytest.param(view, marks=pytest.mark.proof) for view in VIEWS[1:]]], ids=lambda view: "-".join(view)
 )
-def browsing(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Browsing]:
+def browsing(windows: Windows, request: pytest.FixtureRequest) -> Browsing:
     device, lang = request.param
-    width, height = SIZES[device]
-    context = browser.new_context(viewport={"width": width, "height": height}, locale="id-ID", reduced_motion="reduce")
-    context.set_default_timeout(15_000)
-    page = context.new_page()
-    trouble: list[str] = []
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("request", lambda sent: None if "127.0.0.1" in sent.url else trouble.append(sent.url))
-    yield Browsing(page, lang, device)
-    context.close()
-    assert trouble == [], "no script broke, and nobody else was asked for anything"
+    return Browsing(windows.open(device), lang, device)
 
 
 @pytest.fixture

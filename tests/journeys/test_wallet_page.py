@@ -6,32 +6,22 @@ GERBANG_SCREENSHOTS=DIR keeps a picture of every state, to be looked at.
 import os
 import re
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
-from gerbang.settings import SANDBOX_SECRET_KEY
 from gerbang.wallet.demo import DEMO_PIN
 from support.browser import in_view, violations
 from support.gateway import RunningGateway
 from support.listener import Listener
+from support.windows import Windows
 
 pytestmark = pytest.mark.browser
 
 SITI, BUDI, TONO = "0812 3456 7890", "081234567891", "+62 812-3456-7892"
-
-SIZES = {"phone": (375, 740), "desktop": (1280, 900)}
-
-
-@pytest.fixture
-def merchant() -> Iterator[Listener]:
-    """The demo merchant's endpoint, which checks signatures with code of its own."""
-    with Listener.start({DEMO_CLIENT_ID: SANDBOX_SECRET_KEY}) as listening:
-        yield listening
 
 
 class Buyer:
@@ -80,15 +70,8 @@ def seen(page: Page, name: str) -> None:
 
 
 @pytest.fixture
-def buyer_page(browser: Browser, view: str) -> Iterator[Page]:
-    width, height = SIZES[view.split("-")[0]]
-    context = browser.new_context(viewport={"width": width, "height": height}, locale="id-ID")
-    page = context.new_page()
-    foreign: list[str] = []
-    page.on("request", lambda request: foreign.append(request.url) if "127.0.0.1" not in request.url else None)
-    yield page
-    context.close()
-    assert foreign == []
+def buyer_page(windows: Windows, view: str) -> Page:
+    return windows.open(view.split("-")[0])
 
 
 @in_view("phone-id")
@@ -161,15 +144,14 @@ def test_wrong_pins_are_counted_and_the_third_ends_it(
     assert sqlite_gateway.status(buyer.invoice).json["transaction"]["status"] == "FAILED"
 
 
-def test_an_unknown_number_reads_like_a_wrong_pin(sqlite_gateway: RunningGateway, merchant: Listener, browser: Browser) -> None:
+def test_an_unknown_number_reads_like_a_wrong_pin(sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows) -> None:
     texts = []
     for phone in (SITI, "0899 0000 1111"):
-        page = browser.new_context().new_page()
+        page = windows.open()
         buyer = Buyer(sqlite_gateway, merchant, page)
         buyer.open()
         buyer.sign_in(phone, "999999")
         texts.append(page.locator("section.sheet").inner_text())
-        page.context.close()
 
     assert texts[0] == texts[1]
 
@@ -283,10 +265,9 @@ def test_the_pages_of_the_footer_exist(sqlite_gateway: RunningGateway, buyer_pag
 
 
 def test_everything_works_without_javascript_at_320_pixels(
-    sqlite_gateway: RunningGateway, merchant: Listener, browser: Browser
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows
 ) -> None:
-    context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 640})
-    page = context.new_page()
+    page = windows.open((320, 640), script=False)
     buyer = Buyer(sqlite_gateway, merchant, page)
 
     buyer.open()
@@ -296,13 +277,12 @@ def test_everything_works_without_javascript_at_320_pixels(
     buyer.press("pay")
 
     expect(page.locator("[data-state=paid]")).to_be_visible()
-    context.close()
 
 
 def test_with_auto_redirect_the_buyer_goes_to_the_merchant_at_once(
-    sqlite_gateway: RunningGateway, merchant: Listener, browser: Browser
+    sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows
 ) -> None:
-    page = browser.new_context().new_page()
+    page = windows.open()
     paid = Buyer(sqlite_gateway, merchant, page, auto_redirect="true")
     paid.open()
     paid.sign_in(SITI)
@@ -313,11 +293,10 @@ def test_with_auto_redirect_the_buyer_goes_to_the_merchant_at_once(
     cancelled.open()
     cancelled.press("cancel")
     page.wait_for_url(merchant.url("/sorry"))
-    page.context.close()
 
 
-def test_the_keyboard_alone_is_enough(sqlite_gateway: RunningGateway, merchant: Listener, browser: Browser) -> None:
-    page = browser.new_context().new_page()
+def test_the_keyboard_alone_is_enough(sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows) -> None:
+    page = windows.open()
     buyer = Buyer(sqlite_gateway, merchant, page)
     buyer.open()
 
@@ -330,11 +309,10 @@ def test_the_keyboard_alone_is_enough(sqlite_gateway: RunningGateway, merchant: 
     page.keyboard.press("Enter")
 
     expect(page.locator("[data-state=paid]")).to_be_visible()
-    page.context.close()
 
 
-def test_pressing_pay_twice_and_reloading_pays_once(sqlite_gateway: RunningGateway, merchant: Listener, browser: Browser) -> None:
-    page = browser.new_context(java_script_enabled=False).new_page()
+def test_pressing_pay_twice_and_reloading_pays_once(sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows) -> None:
+    page = windows.open(script=False)
     buyer = Buyer(sqlite_gateway, merchant, page)
     buyer.open()
     buyer.sign_in(SITI)
@@ -348,11 +326,10 @@ def test_pressing_pay_twice_and_reloading_pays_once(sqlite_gateway: RunningGatew
     order = sqlite_gateway.control("GET", f"/payments?client_id={DEMO_CLIENT_ID}&invoice_number={buyer.invoice}")
     assert len(order["payments"][0]["transfers"]) == 1
     assert len(merchant.wait_for(1)) == 1
-    page.context.close()
 
 
-def test_the_page_works_in_a_frame_of_another_site(sqlite_gateway: RunningGateway, merchant: Listener, browser: Browser) -> None:
-    page = browser.new_context(viewport={"width": 420, "height": 760}).new_page()
+def test_the_page_works_in_a_frame_of_another_site(sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows) -> None:
+    page = windows.open((420, 760))
     buyer = Buyer(sqlite_gateway, merchant, page)
     shop = merchant.url("/shop").replace("127.0.0.1", "localhost")  # another site, so no cookie would survive
     page.goto(shop)
@@ -369,11 +346,10 @@ def test_the_page_works_in_a_frame_of_another_site(sqlite_gateway: RunningGatewa
     frame.locator("button[value=pay]").click()
 
     expect(frame.locator("[data-state=paid]")).to_be_visible()
-    page.context.close()
 
 
-def test_a_forged_session_pays_nothing(sqlite_gateway: RunningGateway, merchant: Listener, browser: Browser) -> None:
-    page = browser.new_context().new_page()
+def test_a_forged_session_pays_nothing(sqlite_gateway: RunningGateway, merchant: Listener, windows: Windows) -> None:
+    page = windows.open()
     buyer, other = Buyer(sqlite_gateway, merchant, page), Buyer(sqlite_gateway, merchant, page)
     other.open()
     other.sign_in(SITI)
@@ -383,4 +359,3 @@ def test_a_forged_session_pays_nothing(sqlite_gateway: RunningGateway, merchant:
         page.request.post(buyer.url, form={"action": "pay", "session": session})
 
     assert sqlite_gateway.status(buyer.invoice).json["transaction"]["status"] == "PENDING"
-    page.context.close()

@@ -4,12 +4,11 @@ GERBANG_SCREENSHOTS=DIR keeps a picture of every state, to be looked at.
 """
 
 import os
-import re
 import uuid
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Frame, FrameLocator, Locator, Page, expect
+from playwright.sync_api import Frame, FrameLocator, Locator, Page, expect
 
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from support.browser import violations
@@ -21,48 +20,10 @@ KNOWN = "4111111111111111"  # frictionless
 DECLINED = "4000000000000002"  # 05, without 3-D Secure
 BCA = "4555551100000010"  # installments
 OTP = "123456"
-SIZES = {"phone": (375, 740), "desktop": (1280, 900)}
 DISCLAIMER = {
     "id": "Saya setuju pesanan diproses setelah pembayaran diterima dan tidak dapat diubah.",
     "en": "I agree that the order is processed once it is paid and cannot be changed.",
 }
-
-
-# Chromium says so of every answer that is not 2xx; a declined card and a wrong code are answered with 422.
-_ANSWERED = re.compile(r"Failed to load resource: the server responded with a status of 4(04|10|22)")
-
-
-class Tabs:
-    """Windows of buyers. What their consoles say, and whom they ask, is looked at in the end."""
-
-    def __init__(self, browser: Browser) -> None:
-        self._browser = browser
-        self._contexts: list[Any] = []
-        self.complaints: list[str] = []
-
-    def open(self, size: str | tuple[int, int] = "phone", **more: Any) -> Page:
-        width, height = SIZES[size] if isinstance(size, str) else size
-        context = self._browser.new_context(viewport={"width": width, "height": height}, locale="id-ID", **more)
-        context.set_default_timeout(10_000)
-        self._contexts.append(context)
-        page = context.new_page()
-        page.on("console", self._listen)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda sent: self._ask(sent.url))
-        return page
-
-    def _listen(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not _ANSWERED.match(message.text):
-            self.complaints.append(message.text)
-
-    def _ask(self, url: str) -> None:
-        if not re.match(r"https?://(127\.0\.0\.1|localhost):", url):
-            self.complaints.append(url)
-
-    def close(self) -> None:
-        for context in self._contexts:
-            context.close()
-        assert self.complaints == [], self.complaints
 
 
 class Buyer:

@@ -4,6 +4,7 @@ pytest loads this because pyproject.toml says `-p support.fixtures`. A conftest.
 read at all when someone runs one room's tests.
 
     browser, browser_context, page    support/browser.py
+    windows                           support/windows.py
     postgres, postgres_dsn            support/postgres.py
     listener                          support/listener.py
     engine, data_address, database, gateway, sqlite_gateway   support/gateway.py
@@ -11,7 +12,7 @@ read at all when someone runs one room's tests.
 
 import pytest
 
-pytest_plugins = ("support.disk", "support.browser", "support.postgres", "support.listener", "support.gateway")
+pytest_plugins = ("support.disk", "support.browser", "support.windows", "support.postgres", "support.listener", "support.gateway")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,7 +7,7 @@ GERBANG_SCREENSHOTS=DIR keeps a picture of every state, to be looked at.
 import gzip
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -15,8 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from axe_core_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from gerbang.providers.party import Behaviour
 from gerbang.providers.views import AccountView, BillView, Look, PartyView, PlanView, ReceiptView, WaitingView
@@ -25,7 +24,8 @@ from gerbang.web.i18n import LANGUAGES, STRINGS
 from gerbang.web.pages import Pages, page_response
 from gerbang.web.theme import Theme, theme_named
 from gerbang.web.views import FieldError, ItemView, Lang, OrderView, Shell
-from support.browser import each_in_a_view
+from support.browser import each_in_a_view, violations
+from support.windows import Windows, assert_fits
 
 pytestmark = pytest.mark.browser
 
@@ -358,35 +358,22 @@ Opened = Callable[..., tuple[Page, Server]]
 
 
 @pytest.fixture
-def opened(browser: Browser) -> Iterator[Opened]:
-    """`opened(state, lang)` shows a page. Ends with: no script error, nothing blocked by the policy."""
-    contexts: list[BrowserContext] = []
-    trouble: list[str] = []
+def opened(windows: Windows) -> Opened:
+    """`opened(state, lang)` shows a page."""
 
     def show(
-        state: str, lang: Lang = "id", *, script: bool = True, size: tuple[int, int] = (1280, 900), clock: bool = False
+        state: str, lang: Lang = "id", *, script: bool = True, size: str | tuple[int, int] = "desktop", clock: bool = False
     ) -> tuple[Page, Server]:
-        context = browser.new_context(
-            locale="id-ID", java_script_enabled=script, viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce"
-        )
-        context.set_default_timeout(10_000)
-        contexts.append(context)
-        server = Server(context, render(state, lang))
-        page = context.new_page()
+        page = windows.open(size, script=script, fresh=clock)
+        server = Server(page.context, render(state, lang))
         if clock:
             page.clock.install()
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
         page.goto(f"{HOST}{path_of(state)}?lang={lang}")
         return page, server
 
-    yield show
-    for context in contexts:
-        context.close()
-    assert trouble == []
+    return show
 
 
-SIZES = {"phone": (360, 740), "desktop": (1280, 900)}
 VIEWS: list[tuple[str, Lang]] = [("phone", "id"), ("desktop", "en")]
 if os.environ.get("GERBANG_SCREENSHOTS"):
     VIEWS += [("phone", "en"), ("desktop", "id")]
@@ -408,18 +395,14 @@ def shoot(page: Page, state: str, device: str, lang: str) -> None:
 
 @pytest.mark.parametrize(("state", "device", "lang"), each_in_a_view(STATES, VIEWS))
 def test_state_is_accessible_fits_every_window_and_can_be_hit(opened: Opened, state: str, device: str, lang: Lang) -> None:
-    page, _ = opened(state, lang, size=SIZES[device])
+    page, _ = opened(state, lang, size=device)
     shoot(page, state, device, lang)
 
     # What is folded away is looked at as well.
     page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
-    violations = Axe().run(page)["violations"]
-    assert violations == [], [(one["id"], [node["html"] for node in one["nodes"]]) for one in violations]
+    assert violations(page) == []
     assert page.evaluate(TOO_SMALL) == []
-    for width, height in ((320, 400), (320, 640), SIZES[device], (800, 500)):
-        page.set_viewport_size({"width": width, "height": height})
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide <= 0, f"{state} scrolls sideways by {wide} px at {width}"
+    assert_fits(page, device)
 
 
 def test_button_takes_the_plan_that_is_chosen(opened: Opened) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -40,6 +40,7 @@ from gerbang.web.pages import Pages
 from gerbang.web.wiring import Wiring
 from support.browser import violations
 from support.gateway import NOON, Answer
+from support.windows import Windows
 
 MANDIRI, CHALLENGE_N, NO_PHONE = "5573381011111101", "5200000000000015", "4509198934905324"
 SESSION = 'opaque"><b>&session'
@@ -491,7 +492,8 @@ def bring_to(bank: Bank, page: Page, state: str, lang: str) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("state", STATES)
-def test_every_state_is_accessible_and_fits(bank: Bank, page: Page, state: str) -> None:
+def test_every_state_is_accessible_and_fits(bank: Bank, windows: Windows, state: str) -> None:
+    page = windows.open()
     for lang, (size, (width, height)) in zip(("id", "en", "id"), SIZES.items(), strict=True):
         page.set_viewport_size({"width": width, "height": height})
         bank.clock.moment = NOON
@@ -500,7 +502,8 @@ def test_every_state_is_accessible_and_fits(bank: Bank, page: Page, state: str) 
 
 
 @pytest.mark.browser
-def test_the_buyer_verifies_in_a_frame(bank: Bank, page: Page) -> None:
+def test_the_buyer_verifies_in_a_frame(bank: Bank, windows: Windows) -> None:
+    page = windows.open("desktop")
     page.goto(f"{bank.url}/frame?" + urlencode({"width": 320, "height": 400, "path": (path := bank.opened())}))
     page.get_by_role("button", name="Buka").click()
     frame = page.frame_locator("iframe")
@@ -519,27 +522,24 @@ def test_the_buyer_verifies_in_a_frame(bank: Bank, page: Page) -> None:
 
 
 @pytest.mark.browser
-def test_it_works_without_a_script(bank: Bank, browser: Browser) -> None:
-    context = browser.new_context(java_script_enabled=False, locale="id-ID")
-    try:
-        page = context.new_page()
-        page.goto(bank.url + (path := bank.opened()))
-        page.get_by_role("button", name="EN").click()
-        expect(page.get_by_role("heading", name="Enter the verification code")).to_be_visible()
-        page.get_by_label("Verification code").fill("123456")
-        page.get_by_label("Verification code").press("Enter")
-        expect(page.get_by_role("heading", name="Verification successful")).to_be_visible()
-        assert bank.told == []
-        page.get_by_role("button", name="Continue").click()
-        expect(page.get_by_role("heading", name="Kembali")).to_be_visible()
-    finally:
-        context.close()
+def test_it_works_without_a_script(bank: Bank, windows: Windows) -> None:
+    page = windows.open(script=False)
+    page.goto(bank.url + (path := bank.opened()))
+    page.get_by_role("button", name="EN").click()
+    expect(page.get_by_role("heading", name="Enter the verification code")).to_be_visible()
+    page.get_by_label("Verification code").fill("123456")
+    page.get_by_label("Verification code").press("Enter")
+    expect(page.get_by_role("heading", name="Verification successful")).to_be_visible()
+    assert bank.told == []
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", name="Kembali")).to_be_visible()
     assert [read_cres(told["cres"])["transStatus"] for told in bank.told] == ["Y"]
     assert bank.result(path).trans_status == "Y"
 
 
 @pytest.mark.browser
-def test_the_countdown_ends_the_visit_by_itself(bank: Bank, page: Page) -> None:
+def test_the_countdown_ends_the_visit_by_itself(bank: Bank, windows: Windows) -> None:
+    page = windows.open(fresh=True)
     page.clock.install()
     page.goto(bank.url + (path := bank.opened()))
     expect(page.locator(".left")).to_contain_text("sisa 0")
@@ -556,7 +556,8 @@ def test_the_countdown_ends_the_visit_by_itself(bank: Bank, page: Page) -> None:
 
 
 @pytest.mark.browser
-def test_a_code_from_a_message_can_be_pasted_and_is_sent_once(bank: Bank, page: Page) -> None:
+def test_a_code_from_a_message_can_be_pasted_and_is_sent_once(bank: Bank, windows: Windows) -> None:
+    page = windows.open(fresh=True)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.post_data or "") if request.method == "POST" else None)
     path = bank.opened()

@@ -8,7 +8,7 @@ import gzip
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from gerbang.web.pages import Pages, page_response
 from gerbang.web.theme import Theme, theme_named
 from gerbang.web.views import FieldError, ItemView, Lang, OrderView, Shell
 from support.browser import each_in_a_view, violations
+from support.windows import SIZES, Windows
 
 pytestmark = pytest.mark.browser
 
@@ -311,33 +312,20 @@ class Server:
 
 
 @pytest.fixture
-def opened(browser: Browser) -> Iterator[Callable[..., tuple[Page, Server]]]:
-    """`opened(state, lang)` shows a page. Ends with: no script error, nothing blocked by the policy."""
-    contexts: list[BrowserContext] = []
-    trouble: list[str] = []
+def opened(windows: Windows) -> Callable[..., tuple[Page, Server]]:
+    """`opened(state, lang)` shows a page."""
 
     def show(
-        state: str | CardPage, lang: Lang = "id", *, script: bool = True, size: tuple[int, int] = (1280, 900)
+        state: str | CardPage, lang: Lang = "id", *, script: bool = True, size: str | tuple[int, int] = "desktop"
     ) -> tuple[Page, Server]:
-        context = browser.new_context(
-            locale="id-ID", java_script_enabled=script, viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce"
-        )
-        context.set_default_timeout(10_000)
-        contexts.append(context)
-        server = Server(context, render(state, lang))
-        page = context.new_page()
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
+        page = windows.open(size, script=script)
+        server = Server(page.context, render(state, lang))
         page.goto(f"{HOST}{PATH}?lang={lang}")
         return page, server
 
-    yield show
-    for context in contexts:
-        context.close()
-    assert trouble == []
+    return show
 
 
-SIZES = {"phone": (375, 740), "desktop": (1280, 900)}
 VIEWS: list[tuple[str, Lang]] = [("phone", "id"), ("desktop", "en")]
 if os.environ.get("GERBANG_SCREENSHOTS"):
     VIEWS += [("phone", "en"), ("desktop", "id")]
@@ -357,9 +345,9 @@ def test_state_is_accessible_and_fits_every_window(
 ) -> None:
     if state == "challenge done":
         # With a script this page leaves at once.
-        page, _ = opened(state, lang, size=SIZES[device], script=False)
+        page, _ = opened(state, lang, size=device, script=False)
     else:
-        page, _ = opened(state, lang, size=SIZES[device])
+        page, _ = opened(state, lang, size=device)
         shoot(page, state, device, lang)
         # What is folded away is looked at as well.
         page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from gerbang.merchants import update
 from gerbang.payments import find_payment
@@ -26,13 +26,13 @@ from support.browser import each_in_a_view, violations
 from support.gateway import RunningGateway, lent_gateway
 from support.snap import SnapCaller, reference
 from support.snap_money import B2B, B2B2C, give, rupiah
+from support.windows import Windows, assert_fits
 
 pytestmark = pytest.mark.browser
 
 CLIENT_ID = "BRN-0001-1700000000001"
 PIN = "274913"
 SITI, BUDI, _ = DEMO_ACCOUNTS
-SIZES = {"phone": (375, 812), "desktop": (1280, 900)}
 VIEWS: list[tuple[str, Lang]] = [("phone", "id"), ("desktop", "en")]
 if os.environ.get("GERBANG_SCREENSHOTS"):
     VIEWS += [("phone", "en"), ("desktop", "id")]
@@ -293,44 +293,9 @@ STATES: dict[str, State] = {
 }
 
 
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """A browser window. Ends with: no script error, nothing blocked by the policy, nobody else asked."""
-    contexts: list[BrowserContext] = []
-    trouble: list[str] = []
-
-    def open_window(*, size: tuple[int, int] = (1280, 900), script: bool = True, **more: Any) -> Page:
-        context = browser.new_context(
-            locale="id-ID",
-            viewport={"width": size[0], "height": size[1]},
-            reduced_motion="reduce",
-            java_script_enabled=script,
-            **more,
-        )
-        context.set_default_timeout(10_000)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on(
-            "console",
-            lambda message: (
-                trouble.append(message.text) if message.type == "error" and "status of 4" not in message.text else None
-            ),
-        )
-        page.on("request", lambda sent: None if sent.url.startswith("http://127.0.0.1") else trouble.append(sent.url))
-        return page
-
-    yield open_window
-    for context in contexts:
-        context.close()
-    assert trouble == []
-
-
 @pytest.mark.parametrize(("state", "device", "lang"), each_in_a_view(STATES, VIEWS))
-def test_state_is_accessible_and_fits_every_window(
-    visit: Callable[..., Page], desk: Desk, state: str, device: str, lang: Lang
-) -> None:
-    page = visit(size=SIZES[device])
+def test_state_is_accessible_and_fits_every_window(windows: Windows, desk: Desk, state: str, device: str, lang: Lang) -> None:
+    page = windows.open(device)
 
     STATES[state](desk, page, lang)
 
@@ -347,18 +312,12 @@ def test_state_is_accessible_and_fits_every_window(
         Path(directory).mkdir(parents=True, exist_ok=True)
         name = re.sub(r"\W+", "-", state)
         page.screenshot(path=f"{directory}/snap-{name}-{device}-{lang}.png", full_page=True)
-    for width, height in ((320, 400), (320, 640), SIZES[device], (800, 500)):
-        page.set_viewport_size({"width": width, "height": height})
-        page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide <= 0, f"{state} scrolls sideways by {wide} px at {width}"
+    assert_fits(page, device)
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
-def test_a_customer_registers_consents_and_pays_with_the_keyboard_alone(
-    visit: Callable[..., Page], desk: Desk, script: bool
-) -> None:
-    page = visit(size=SIZES["phone"], script=script)
+def test_a_customer_registers_consents_and_pays_with_the_keyboard_alone(windows: Windows, desk: Desk, script: bool) -> None:
+    page = windows.open("phone", script=script)
 
     page.goto(desk.create_pin())
     page.locator("#pin").focus()
@@ -390,8 +349,8 @@ def test_a_customer_registers_consents_and_pays_with_the_keyboard_alone(
 @pytest.mark.parametrize(
     "state", ["create pin, weak", "create pin, differ", "bind, wrong pin", "purchase, wrong pin", "purchase, no pin"]
 )
-def test_a_pin_to_type_again_is_empty_and_has_the_keyboard(visit: Callable[..., Page], desk: Desk, state: str) -> None:
-    page = visit(size=SIZES["phone"])
+def test_a_pin_to_type_again_is_empty_and_has_the_keyboard(windows: Windows, desk: Desk, state: str) -> None:
+    page = windows.open("phone")
 
     STATES[state](desk, page, "id")
 
@@ -401,16 +360,16 @@ def test_a_pin_to_type_again_is_empty_and_has_the_keyboard(visit: Callable[..., 
     expect(page.locator("#pin-error")).to_be_visible()
 
 
-def test_a_pin_that_was_not_repeated_is_asked_for_there(visit: Callable[..., Page], desk: Desk) -> None:
-    page = visit(size=SIZES["phone"])
+def test_a_pin_that_was_not_repeated_is_asked_for_there(windows: Windows, desk: Desk) -> None:
+    page = windows.open("phone")
 
     STATES["create pin, not repeated"](desk, page, "id")
 
     expect(page.locator("#repeat")).to_have_attribute("aria-invalid", "true")
 
 
-def test_what_is_wrong_in_several_fields_is_summed_up_and_has_the_keyboard(visit: Callable[..., Page], desk: Desk) -> None:
-    page = visit(size=SIZES["phone"])
+def test_what_is_wrong_in_several_fields_is_summed_up_and_has_the_keyboard(windows: Windows, desk: Desk) -> None:
+    page = windows.open("phone")
 
     STATES["upgrade, errors"](desk, page, "id")
 
@@ -421,8 +380,8 @@ def test_what_is_wrong_in_several_fields_is_summed_up_and_has_the_keyboard(visit
     expect(page.locator("#name")).to_have_value("Rina Kusuma")
 
 
-def test_a_code_is_copied_with_one_press(visit: Callable[..., Page], desk: Desk) -> None:
-    page = visit(size=SIZES["phone"], permissions=["clipboard-read", "clipboard-write"])
+def test_a_code_is_copied_with_one_press(windows: Windows, desk: Desk) -> None:
+    page = windows.open("phone", permissions=["clipboard-read", "clipboard-write"])
     page.goto(inbox_of(desk))
 
     page.get_by_role("button", name="Salin 123456").click()
@@ -431,8 +390,8 @@ def test_a_code_is_copied_with_one_press(visit: Callable[..., Page], desk: Desk)
     assert page.evaluate("navigator.clipboard.readText()") == "123456"
 
 
-def test_new_messages_appear_by_themselves_and_leave_the_keyboard_alone(visit: Callable[..., Page], desk: Desk) -> None:
-    page = visit(size=SIZES["phone"])
+def test_new_messages_appear_by_themselves_and_leave_the_keyboard_alone(windows: Windows, desk: Desk) -> None:
+    page = windows.open("phone")
     phone = f"0{next(_phones)}"
     page.goto(f"{desk.running.url}/simulators/sms?phone={phone}")
     expect(page.locator(".message")).to_have_count(0)
@@ -451,16 +410,16 @@ def test_new_messages_appear_by_themselves_and_leave_the_keyboard_alone(visit: C
     expect(page.locator(".message")).to_have_count(2)
 
 
-def test_without_a_script_codes_can_be_selected_and_no_dead_button_is_shown(visit: Callable[..., Page], desk: Desk) -> None:
-    page = visit(script=False)
+def test_without_a_script_codes_can_be_selected_and_no_dead_button_is_shown(windows: Windows, desk: Desk) -> None:
+    page = windows.open(script=False)
     page.goto(inbox_of(desk))
 
     expect(page.locator(".copy:visible")).to_have_count(0)
     expect(page.locator(".message").first).to_contain_text("123 456")
 
 
-def test_the_demo_pin_and_the_inbox_are_at_hand_in_the_sandbox_bar(visit: Callable[..., Page], desk: Desk) -> None:
-    page = visit(size=SIZES["phone"])
+def test_the_demo_pin_and_the_inbox_are_at_hand_in_the_sandbox_bar(windows: Windows, desk: Desk) -> None:
+    page = windows.open("phone")
     page.goto(desk.purchase(SITI.account_id))
 
     expect(page.locator(".bar")).to_contain_text(DEMO_PIN)
