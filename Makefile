@@ -2,12 +2,12 @@
 #
 #   PYTHON=/path/to/python3.12   the interpreter for a new .venv (otherwise one is looked for)
 #   ARGS="..."                   passed on to what the target runs
-#   JOBS=4                       how many test processes; one per processor without it
+#   JOBS=4                       how many test processes; three for two processors without it, for they wait as well
 
 VENV := .venv
 BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet
-JOBS ?= logical
+JOBS ?= $(shell expr \( $$(getconf _NPROCESSORS_ONLN) \* 3 + 1 \) / 2)
 
 # Neighbours share a process, and with it the gateways and browsers that stand already.
 SHARED := -n $(JOBS) --dist worksteal

@@ -414,7 +414,7 @@ def test_what_is_no_success_is_never_taken_for_one(status: int, answer: bytes, c
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         client = SnapClient(f"http://127.0.0.1:{server.server_address[1]}", DEMO_CLIENT_ID, "SK-1", PRIVATE_PEM)
 
         with pytest.raises(DokuError) as refused:
@@ -484,7 +484,7 @@ def test_a_partner_written_with_the_client_is_told_of_a_purchase(running: Runnin
     customer = a_customer(running, client, 100_000)
     reference = new_reference()
     with ThreadingHTTPServer(("127.0.0.1", 0), Partner) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         base = f"http://127.0.0.1:{server.server_address[1]}"
         options = MerchantOptions(snap_token_url=f"{base}/token")
         running.database.transact_now(lambda tx: update(tx, DEMO_CLIENT_ID, options=options))

@@ -125,7 +125,7 @@ def obey(receiver, command):
 def main():
     wanted = json.loads(sys.stdin.readline())
     receiver = Receiver(wanted["port"], wanted["secrets"])
-    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+    threading.Thread(target=receiver.serve_forever, args=(0.01,), daemon=True).start()
     say({"port": receiver.server_address[1]})
     for line in sys.stdin:
         say(obey(receiver, json.loads(line)))

@@ -114,7 +114,7 @@ class SnapMerchant:
         self._server = Server(("127.0.0.1", 0), Handler)
         self.base = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.token_url, self.notification_url = self.base + TOKEN_PATH, self.base + NOTIFY_PATH
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def _take(self, call: Call) -> tuple[int, object]:
         if call.path != TOKEN_PATH:
