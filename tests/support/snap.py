@@ -8,6 +8,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,17 @@ def compact(body: object) -> bytes:
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def rsa_signature(text: str, private_pem: str = PRIVATE_PEM) -> str:
-    """Written apart from the product's, so that one cannot excuse the other."""
+@cache
+def opened(private_pem: str) -> RSAPrivateKey:
+    """The key; opening one takes as long as signing thirty times."""
     key = load_pem_private_key(private_pem.encode(), password=None)
     assert isinstance(key, RSAPrivateKey)
+    return key
+
+
+def rsa_signature(text: str, private_pem: str = PRIVATE_PEM) -> str:
+    """Written apart from the product's, so that one cannot excuse the other."""
+    key = opened(private_pem)
     return base64.b64encode(key.sign(text.encode(), PKCS1v15(), SHA256())).decode()
 
 

@@ -17,9 +17,11 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from support.snap import opened
 
 TOKEN_PATH = "/authorization/v1/access-token/b2b"
 NOTIFY_PATH = "/v1.0/debit/notify"
@@ -43,8 +45,7 @@ def _segment(data: bytes) -> str:
 
 def jwt_of(claims: Mapping[str, object], private_pem: str) -> str:
     """A JWT, RS256."""
-    key = load_pem_private_key(private_pem.encode(), password=None)
-    assert isinstance(key, RSAPrivateKey)
+    key = opened(private_pem)
     text = f"{_segment(json.dumps({'alg': 'RS256', 'typ': 'JWT'}).encode())}.{_segment(json.dumps(dict(claims)).encode())}"
     return f"{text}.{_segment(key.sign(text.encode(), PKCS1v15(), SHA256()))}"
 
