@@ -26,7 +26,7 @@ DEV     := $(VENV)/.installed-dev
 help:
 	@echo 'make serve      start the sandbox on http://127.0.0.1:8080'
 	@echo 'make test       run all tests, in parallel; ARGS="-k ledger" narrows them'
-	@echo 'make quick      those that need no browser, no PostgreSQL and no kills: for the inner loop'
+	@echo 'make quick      those that need no browser, no PostgreSQL, no kills and no waiting: for the inner loop'
 	@echo 'make proof      the long ones: many kills, long outages, thousands of dead endpoints'
 	@echo 'make prove-attacks  what was tried against it: foreign pages, forged pushes, guessing, endless requests, outages, wrong clocks'
 	@echo 'make check      lint, formatting, types, import rules, generated files'
@@ -42,7 +42,7 @@ test: $(DEV) browser
 	$(BIN)/python -m pytest $(SHARED) -m 'not proof and not attack' --durations=10 $(ARGS)
 
 quick: $(DEV)
-	$(BIN)/python -m pytest $(SHARED) -m 'not browser and not postgres and not kills and not proof and not attack' --durations=10 $(ARGS)
+	$(BIN)/python -m pytest $(SHARED) -m 'not browser and not postgres and not kills and not slow and not proof and not attack' --durations=10 $(ARGS)
 
 proof: $(DEV) browser
 	$(BIN)/python -m pytest -n 2 -m proof --durations=10 $(ARGS)

@@ -12,6 +12,8 @@ from benchmarks.__main__ import load, server
 
 from support.ports import free_port
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:

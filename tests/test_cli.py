@@ -37,6 +37,9 @@ from support.gateway import RunningGateway, independent_signature
 from support.listener import Listener
 from support.ports import free_port
 
+pytestmark = pytest.mark.slow
+
+
 GERBANG = (sys.executable, "-m", "gerbang")
 PRODUCTION = {
     "GERBANG_MODE": "production",

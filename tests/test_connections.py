@@ -23,6 +23,8 @@ from gerbang.settings import load_settings
 from gerbang.web.asgi import read_body
 from support.notifying import eventually
 
+pytestmark = pytest.mark.slow
+
 
 class Echo:
     """Answers the number of headers and the size of the body it was sent; `/slow` waits until `go` is set."""

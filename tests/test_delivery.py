@@ -35,6 +35,9 @@ from support.notifying import (
     the_notification,
 )
 
+pytestmark = pytest.mark.slow
+
+
 DELAYS = (1_800, 21_600, 43_200)
 
 

@@ -20,6 +20,8 @@ from support.gateway import NOON
 from support.listener import Answer, Listener
 from support.notifying import Delivering, a_merchant, as_stored, eventually, queue_one
 
+pytestmark = pytest.mark.slow
+
 
 class Dead:
     """Endpoints that accept, read, and never answer: one address of 127.0.0.0/8 each, all on one port."""

@@ -30,6 +30,9 @@ from support.gateway import RunningGateway
 from support.listener import Answer, Listener, Received
 from support.notifying import Delivering, a_merchant, as_stored, end_payment, eventually, notifications, queue_one
 
+pytestmark = pytest.mark.slow
+
+
 PAYMENT = "/dokuwallet-emoney/v1/payment"
 MINUTE_S = 60
 

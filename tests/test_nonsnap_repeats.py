@@ -22,6 +22,9 @@ from gerbang.storage import Tx
 from support.gateway import Answer, RunningGateway, lent_gateway
 from support.nonsnap import BODY, HEADER, PAYMENT, assert_error, assert_genuine, import_merchant, served
 
+pytestmark = pytest.mark.slow
+
+
 OTHER, OTHER_KEY = "BRN-REPEATS-2", "SK-repeats-two"
 
 

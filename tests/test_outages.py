@@ -19,6 +19,9 @@ from support.gateway import Answer, RunningGateway, assert_clean
 from support.nonsnap import served
 from support.outage import OwnPostgres, own_postgres
 
+pytestmark = pytest.mark.slow
+
+
 PATIENCE_S = 1.0
 
 

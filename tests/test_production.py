@@ -29,6 +29,9 @@ from support.gateway import NOON, Answer, RunningGateway, assert_clean
 from support.listener import Listener
 from support.notifying import a_merchant, eventually
 
+pytestmark = pytest.mark.slow
+
+
 CLIENT, SECRET = "BRN-0002-1", "SK-ofThisMerchantAlone"
 PHONE, PIN = "081311112222", "904817"
 PAYMENT = "/dokuwallet-emoney/v1/payment"

@@ -53,6 +53,9 @@ from support.own_provider import PAUSES, OwnProvider, Unpaid
 from support.ports import free_port
 from support.provider_orders import NOBODY, Shop, moved, silence
 
+pytestmark = pytest.mark.slow
+
+
 MERCHANT = "BRN-1"
 AMOUNT = 60_000
 HOUR = timedelta(hours=1)

@@ -26,6 +26,9 @@ from support.gateway import RunningGateway, assert_clean
 from support.listener import Answer, Listener
 from support.ports import free_port
 
+pytestmark = pytest.mark.slow
+
+
 ALL = set(range(1, TOTAL + 1))
 SEEN_FROM_INSIDE = {3, 5, 10, 11, 12}
 

@@ -22,6 +22,9 @@ from support.notifying import Delivering, as_stored, eventually, queue_one
 from support.snap import PRIVATE_PEM, PUBLIC_PEM, claims_of
 from support.snap_merchant import NOTIFY_PATH, TOKEN_PATH, SnapMerchant, is_signed_by, token_body
 
+pytestmark = pytest.mark.slow
+
+
 BODY = {
     "originalPartnerReferenceNo": "INV+1/é%",
     "originalReferenceNo": "pay_1",

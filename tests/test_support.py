@@ -24,6 +24,9 @@ from support.listener import Answer, Listener
 from support.ports import free_port
 from support.postgres import Postgres
 
+pytestmark = pytest.mark.slow
+
+
 CLIENT_ID = "BRN-0001-1700000000000"
 SECRET_KEY = "SK-OnlyForThisTest0001"
 BODY = b'{"order":{"invoice_number":"INV-1","amount":10000}}'

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fractions import Fraction
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -39,6 +40,9 @@ from gerbang.payments import (
 from gerbang.storage import Database, open_database
 from gerbang.wallet import Level, WalletLimits, balance, create_account, get_account, top_up, wallet_ledger_account
 from support.gateway import NOON
+
+pytestmark = pytest.mark.slow
+
 
 LIMITS = WalletLimits(basic_balance=10_000, basic_monthly=25_000, premium_balance=50_000, premium_monthly=80_000)
 SHOPS = ("BRN-1", "BRN-2")

@@ -12,6 +12,9 @@ from gerbang.channels.credit_card.sandbox_cards import SANDBOX_CARDS, code_card_
 from support.card_buyer import CardBuyer, Shop
 from support.gateway import RunningGateway, lent_gateway
 
+pytestmark = pytest.mark.slow
+
+
 # As the documents print them; V: Visa only, M: Mastercard only.
 DOCUMENTED = {
     "approved": "00 08V 11M 85 87M",

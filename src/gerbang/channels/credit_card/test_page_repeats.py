@@ -10,6 +10,8 @@ from support.card_buyer import CardBuyer, Shop, next_expiry
 from support.card_page import DECLINED, FRICTIONLESS, MANDIRI, invoice, stories, wait_until_final
 from support.gateway import RunningGateway, lent_gateway
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[RunningGateway]:

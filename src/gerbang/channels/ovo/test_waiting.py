@@ -21,6 +21,9 @@ from support.gateway import Answer, RunningGateway, assert_clean, lent_gateway
 from support.nonsnap import BODY, assert_error, assert_genuine, served
 from support.ovo import MERCHANT, PAYS, PUSH, SILENT, later, play, post, push_body, pushed, record, tell_somewhere
 
+pytestmark = pytest.mark.slow
+
+
 PATIENT = {"poll_interval_s": 0.05, "ovo_timeout_s": 25}
 HASTY = {"poll_interval_s": 0.05, "ovo_timeout_s": 0.4}
 
