@@ -17,6 +17,9 @@ ATTACKS := tests/attacks tests/test_sandbox_guard.py tests/test_guard.py tests/t
   src/gerbang/channels/ovo/test_signing.py src/gerbang/channels/credit_card/test_numbers_elsewhere.py \
   tests/test_lock_order.py tests/journeys/test_card_twins.py
 
+# The tests start some three hundred Pythons; each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A stamp says "installed for this pyproject.toml". The install is editable, so changed sources need none.
 RUNTIME := $(VENV)/.installed-runtime
 DEV     := $(VENV)/.installed-dev
