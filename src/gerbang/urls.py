@@ -3,6 +3,7 @@
 import ipaddress
 import re
 import socket
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 LONGEST_URL = 2_048
@@ -18,6 +19,7 @@ def is_absolute_url(url: str) -> bool:
     return not any(char in url for char in ' <>"\\') and leads_to_a_host(url)
 
 
+@lru_cache(1_024)  # a shop sends the same few addresses all day
 def leads_to_a_host(url: str) -> bool:
     """The same for a field whose document names the characters it may have, blanks and backslashes among them."""
     if not url.isprintable() or len(url) > LONGEST_URL:

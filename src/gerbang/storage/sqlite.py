@@ -28,6 +28,7 @@ T = TypeVar("T")
 _MAX_BATCH = 64  # a batch keeps its loop from everything else, so it ends before anyone notices
 _READERS = 4
 _LOCK_WAIT_S = 5.0
+_LOOK_EVERY_S = 0.25  # whether the files of the database are still there, when nothing is written
 # The disk is full or broken, the file damaged, not ours to write, or none of SQLite's.
 _UNUSABLE = {
     sqlite3.SQLITE_PERM,
@@ -106,6 +107,7 @@ class SqliteDatabase(Database):
         # Opening creates the WAL files, so that read-only connections find them.
         self._writer.execute("pragma user_version")
         real = os.path.realpath(path)
+        self._look_again = 0.0  # by time.monotonic()
         self._files = {} if self._in_memory else {file: _identity(file) for file in (path, f"{real}-wal")}
         # Another process may be writing: the loop's thread must not wait for it, so waiting is done in `_begin`.
         self._writer.execute("pragma busy_timeout = 0")
@@ -303,7 +305,9 @@ class SqliteDatabase(Database):
 
     def _read(self, fn: Callable[[Tx], T]) -> T:
         try:
-            self._check_files()
+            # Reading loses nothing, and asking the system each time would cost as much as a small read.
+            if time.monotonic() >= self._look_again:
+                self._check_files()
             with self._reader() as connection:
                 connection.execute("begin")
                 try:
@@ -344,7 +348,9 @@ class SqliteDatabase(Database):
     def _check_files(self) -> None:
         lost = self.lost()
         if lost is not None:
+            self._look_again = 0.0
             raise StorageUnusable(lost)
+        self._look_again = time.monotonic() + _LOOK_EVERY_S
 
     def damage(self) -> str | None:
         try:
