@@ -75,6 +75,23 @@ def test_postgresql_that_is_down_is_told_at_once_and_found_again_when_it_returns
     back_within(running, 2)
 
 
+@pytest.mark.proof
+def test_after_an_outage_of_minutes_it_is_found_again_as_soon(server: OwnPostgres, running: RunningGateway):
+    """It took the longer the longer the outage was: 82 seconds after 150."""
+    server.stop()
+    try:
+        stopped = time.monotonic()
+        while time.monotonic() - stopped < 150:
+            begun = time.monotonic()
+            assert {answer.status for answer in many_orders(running, 8)} == {503}
+            assert time.monotonic() - begun < PATIENCE_S + 2  # and two seconds of connecting, as operators are told
+            time.sleep(0.5)
+    finally:
+        server.start()
+
+    back_within(running, 2)
+
+
 def test_a_frozen_postgresql_keeps_nobody_longer_than_the_setting_says(server: OwnPostgres, running: RunningGateway):
     assert {answer.status for answer in many_orders(running, 8)} == {200}
     server.freeze()

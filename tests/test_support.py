@@ -15,7 +15,6 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-from playwright.sync_api import Page
 from psycopg import conninfo
 
 from support import listener as listener_module
@@ -23,6 +22,7 @@ from support.browser import find_browser, starts, violations
 from support.listener import Answer, Listener
 from support.ports import free_port
 from support.postgres import Postgres
+from support.windows import Windows
 
 pytestmark = pytest.mark.slow
 
@@ -311,7 +311,8 @@ def test_a_page_opens_and_runs_no_script_it_was_not_given(page):
 
 
 @pytest.mark.browser
-def test_what_axe_finds_wrong_is_told_with_its_markup(page: Page) -> None:
+def test_what_axe_finds_wrong_is_told_with_its_markup(windows: Windows) -> None:
+    page = windows.open()
     page.set_content(
         "<html lang=id><title>Gerbang</title><main><h1>Bayar</h1><img id=seen src=a>"
         "<details><summary>Lagi</summary><img id=folded src=b></details></main>"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from _pytest.mark.structures import ParameterSet
 from axe_core_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Frame, Page, sync_playwright
+from playwright.sync_api import Browser, Frame, Page, sync_playwright
 
 NAMES = ("chromium", "google-chrome", "chromium-browser", "google-chrome-stable")
 MAC_APPS = (
@@ -95,21 +95,6 @@ def browser() -> Iterator[Browser]:
     """
     with launched_browser() as chromium:
         yield chromium
-
-
-@pytest.fixture
-def browser_context(browser: Browser) -> Iterator[BrowserContext]:
-    """A fresh profile: no cookies, no storage. Indonesian, as the buyers are."""
-    context = browser.new_context(locale="id-ID", timezone_id="Asia/Jakarta")
-    context.set_default_timeout(15_000)
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def page(browser_context: BrowserContext) -> Page:
-    """A tab in a fresh profile."""
-    return browser_context.new_page()
 
 
 def violations(place: Page | Frame, *, only_seen: bool = False) -> list[tuple[str, list[str]]]:

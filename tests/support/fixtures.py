@@ -3,7 +3,7 @@
 pytest loads this because pyproject.toml says `-p support.fixtures`. A conftest.py in tests/ reaches only tests/, and is not
 read at all when someone runs one room's tests.
 
-    browser, browser_context, page    support/browser.py
+    browser                           support/browser.py
     windows                           support/windows.py
     postgres, postgres_dsn            support/postgres.py
     listener                          support/listener.py
@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         assert isinstance(item, pytest.Function)
         needs = set(item.fixturenames)
         callspec = getattr(item, "callspec", None)
-        if needs & {"browser", "browser_context", "page"}:
+        if "browser" in needs:
             item.add_marker("browser")
         if needs & {"postgres", "postgres_dsn"} or (callspec is not None and callspec.params.get("engine") == "postgresql"):
             item.add_marker("postgres")

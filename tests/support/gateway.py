@@ -30,6 +30,7 @@ import uvloop
 
 from gerbang import audit
 from gerbang.app import Gateway
+from gerbang.merchants import gateway_key
 from gerbang.sandbox.seed import DEMO_CLIENT_ID
 from gerbang.serving import bind, make_server
 from gerbang.settings import SANDBOX_SECRET_KEY, Settings, load_settings
@@ -86,7 +87,7 @@ class RunningGateway:
 
     def start_over(self) -> None:
         """As freshly started, on an empty database; but for the RSA key, which takes longer to make than most tests."""
-        key = {"name": "gateway_private_key"}
+        key = {"name": gateway_key._NAME}
         kept = self.database.read_now(lambda tx: tx.one("select value from instance where name = :name", key))
         self.gateway.start_over()
         if kept is not None:

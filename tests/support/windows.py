@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page
 
-SIZES = {"phone": (375, 740), "desktop": (1280, 900)}
+SIZES = {"phone": (360, 740), "desktop": (1280, 900)}
 
 # Chromium says so of every answer that is not 2xx; what a buyer did wrong is answered so.
 _ANSWERED = re.compile(r"Failed to load resource: the server responded with a status of 4")

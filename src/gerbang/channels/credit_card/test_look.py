@@ -25,7 +25,7 @@ from gerbang.web.pages import Pages, page_response
 from gerbang.web.theme import Theme, theme_named
 from gerbang.web.views import FieldError, ItemView, Lang, OrderView, Shell
 from support.browser import each_in_a_view, violations
-from support.windows import SIZES, Windows
+from support.windows import Windows, assert_fits
 
 pytestmark = pytest.mark.browser
 
@@ -352,11 +352,7 @@ def test_state_is_accessible_and_fits_every_window(
         # What is folded away is looked at as well.
         page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
         assert violations(page) == []
-    for width, height in ((320, 400), (320, 640), SIZES[device], (800, 500)):
-        page.set_viewport_size({"width": width, "height": height})
-        if state != "challenge done":
-            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert wide <= 0, f"{state} scrolls sideways by {wide} px at {width}"
+    assert_fits(page, device)
 
 
 def test_digits_are_grouped_while_typing_and_backspace_goes_through_the_gaps(
