@@ -303,7 +303,8 @@ def test_a_browser_that_does_not_start_is_none(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.browser
-def test_a_page_opens_and_runs_no_script_it_was_not_given(page):
+def test_a_page_opens_and_runs_no_script_it_was_not_given(windows: Windows) -> None:
+    page = windows.open()
     page.set_content("<title>Gerbang</title><p id=p>Halo</p>")
 
     assert page.title() == "Gerbang"
